@@ -1,0 +1,43 @@
+# `make` alone lists the targets. Each one sets up first what it needs; that takes no time when it is there already.
+
+PYTHON ?= python3
+# `.venv/bin` leads PATH so that the engine finds the language host that belongs to it.
+RUN := PATH="$(CURDIR)/.venv/bin:$$PATH"
+
+.DEFAULT_GOAL := help
+.PHONY: help setup ready demo test unit lint bench lock clean
+
+help:
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: ## Python packages in .venv and the Pulumi CLI as .venv/bin/pulumi
+	@$(PYTHON) toolchain/bootstrap.py
+
+ready:
+	@$(PYTHON) toolchain/bootstrap.py --quiet
+
+demo: ready ## both stacks, failback, a lost Region: the whole story on this machine, without an AWS account
+	@$(RUN) python -m sandbox.demo
+
+test: ready ## every test, those on the real Pulumi engine included
+	@$(RUN) python -m pytest
+
+unit: ready ## the quick tests: no engine, no stand-in for AWS
+	@$(RUN) python -m pytest tests --ignore=tests/engine --ignore=tests/sandbox
+
+lint: ready ## format, lint, types, workflows
+	$(RUN) ruff format --check
+	$(RUN) ruff check
+	$(RUN) mypy
+	$(RUN) zizmor --offline --no-progress .github/workflows
+	$(RUN) check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+
+bench: ready ## what it costs: program start, preview and up, growth with topics
+	@$(RUN) python -m bench
+
+lock: ready ## requirements.txt again from pyproject.toml (newer versions: make lock UPGRADE=--upgrade)
+	@$(RUN) uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate $(UPGRADE) pyproject.toml -o requirements.txt
+
+clean: ## remove what the other targets made in this folder (the user's cache folder stays)
+	@rm -rf .venv .sandbox .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
