@@ -5,6 +5,7 @@ description; a field here has the key's name in snake case. All mistakes are rep
 registered.
 """
 
+import contextlib
 import dataclasses
 import difflib
 import ipaddress
@@ -637,11 +638,10 @@ def _read(key: str) -> Any:
         raise ValueError(f"{key} is not set; it has no default. Run `pulumi config set {key} <value>`.")
     if kind is str:
         return text
-    try:
+    value: Any = text
+    with contextlib.suppress(ValueError, RecursionError):
         value = json.loads(text)
-    except (ValueError, RecursionError):
-        value = text
-    if type(value) is not kind:
+    if kind is not type(value):
         names = {int: "a whole number", bool: "true or false", list: "a list", dict: "an object"}
         raise ValueError(
             f"{key} is {text!r}; it must be {names[kind]}. Correct it with `pulumi config set` or in the stack file."
