@@ -641,7 +641,7 @@ def _read(key: str) -> Any:
     value: Any = text
     with contextlib.suppress(ValueError, RecursionError):
         value = json.loads(text)
-    if kind is not type(value):
+    if kind.__name__ != type(value).__name__:  # not isinstance: true is no whole number
         names = {int: "a whole number", bool: "true or false", list: "a list", dict: "an object"}
         raise ValueError(
             f"{key} is {text!r}; it must be {names[kind]}. Correct it with `pulumi config set` or in the stack file."
