@@ -66,10 +66,8 @@ CONNECT_SECONDS = 5
 DOWNLOAD_SECONDS = 900
 """How long the installer may take; its archive is about 100 MB."""
 
-
 QUIET_SECONDS = 15
 """Where output is not a terminal: how long nothing is said of a command that goes on (CI logs)."""
-
 
 Command = Sequence[str | Path]
 
@@ -264,21 +262,21 @@ def run(
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
     try:
-        while True:
-            try:
-                code = process.wait(timeout=0.2)
-                break
-            except subprocess.TimeoutExpired:
-                passed = time.monotonic() - began
-                if limit is not None and passed > limit:
-                    raise SetupError(f"{title}: not done after {spoken(limit)}") from None
-                progress.tick(f"  {title}, {spoken(passed)}: {seen.summary()}")
+        while process.poll() is None:
+            passed = time.monotonic() - began
+            if limit is not None and passed > limit:
+                raise SetupError(f"{title}: not done after {spoken(limit)}")
+            progress.tick(f"  {title}, {spoken(passed)}: {seen.summary()}")
+            reader.join(timeout=0.2)  # ends with the command's output, and so almost always with the command
+            if not reader.is_alive():
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=0.2)
     finally:
         end_session(process)
         reader.join(timeout=5)
-    if code != 0:
+    if process.returncode != 0:
         said = "\n".join("     | " + line for line in seen.lines[-12:])
-        raise SetupError(f"{title}: `{Path(command[0]).name}` ended with {code}\n{said}".rstrip())
+        raise SetupError(f"{title}: `{Path(command[0]).name}` ended with {process.returncode}\n{said}".rstrip())
     return "\n".join(seen.lines)
 
 
@@ -474,8 +472,7 @@ def provide_cli(checkout: Checkout, progress: Progress) -> tuple[Path, str]:
         f"  - install Pulumi {dotted(MINIMUM_CLI)} or newer and have it on PATH: https://www.pulumi.com/docs/install/\n"
         f"  - let this machine reach {INSTALLER_URL} (behind a proxy: set https_proxy)\n"
         f"  - install Go {dotted(go_minimum(checkout.engine))} or newer (https://go.dev/dl/), "
-        "with a Go module proxy in reach\n"
-        "Then run `make setup` again."
+        "with a Go module proxy in reach"
     )
 
 
@@ -498,20 +495,32 @@ def provide_uv(checkout: Checkout, progress: Progress) -> Path:
                 python = folder / "pip" / "bin" / "python"
             else:
                 raise SetupError(
-                    f"uv is not on PATH, and {BASE_PYTHON} has neither pip nor venv to install it with. "
-                    "Install python3-venv, or uv: https://docs.astral.sh/uv/"
+                    f"uv is not on PATH, and {BASE_PYTHON} has neither pip nor venv to install it with.\n"
+                    "Either of these mends it:\n"
+                    "  - install python3-venv (Debian and Ubuntu have it as a package of its own)\n"
+                    "  - install uv and have it on PATH: https://docs.astral.sh/uv/"
                 )
             install: Command = [python, "-m", "pip", "install", "--require-hashes", "--only-binary", ":all:"]
-            options: Command = ["--disable-pip-version-check", "--no-input", "--target", folder, "-r", checkout.uv_pin]
+            options: Command = [
+                "--disable-pip-version-check",
+                "--no-input",
+                "--retries",
+                "2",
+                "--target",
+                folder,
+                "-r",
+                checkout.uv_pin,
+            ]
             # A user's own settings for pip that contradict --target.
             env = {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"}
             try:
                 run("installing uv", [*install, *options], progress, env=env)
             except SetupError as error:
                 raise SetupError(
-                    "uv is not on PATH and pip could not install it. Let this machine reach a Python package index "
-                    "(PIP_INDEX_URL names your own), or install uv: https://docs.astral.sh/uv/\n"
-                    f"  {error}"
+                    f"uv is not on PATH, and pip could not install it:\n  {error}\n"
+                    "Either of these mends it:\n"
+                    "  - let this machine reach a Python package index (PIP_INDEX_URL names one of your own)\n"
+                    "  - install uv and have it on PATH: https://docs.astral.sh/uv/"
                 ) from error
             shutil.rmtree(folder / "pip", ignore_errors=True)
     return home / "bin" / "uv"
@@ -544,8 +553,9 @@ def provide_packages(checkout: Checkout, progress: Progress) -> str:
         run("Python packages", [*sync, checkout.requirements], progress)
     except SetupError as error:
         raise SetupError(
-            "The Python packages could not be installed. Let this machine reach a Python package index (UV_INDEX_URL "
-            f"names your own), then run `make setup` again.\n  {error}"
+            f"The Python packages could not be installed:\n  {error}\n"
+            "Most often this mends it:\n"
+            "  - let this machine reach a Python package index (UV_DEFAULT_INDEX names one of your own)"
         ) from error
     link(uv, checkout.bin / "uv")
     return f"in step with the lock, {spoken(time.monotonic() - began)}"
@@ -649,7 +659,7 @@ def main() -> None:
         progress.line(f"Set-up stopped by {interruption}; nothing half-done is left.")
         sys.exit(interruption.exit_code)
     except SetupError as error:
-        sys.exit(f"\nSet-up is not complete.\n\n{error}")
+        sys.exit(f"\nSet-up is not complete.\n\n{error}\n\nThen run `make setup` again.")
     except OSError as error:
         sys.exit(f"Set-up failed: {error}")
 
