@@ -1,5 +1,7 @@
 """One Region of the pair: load the configuration, wire the components, export what others need."""
 
+import gc
+
 import pulumi
 from pulumi_aws.get_caller_identity import get_caller_identity_output
 
@@ -13,6 +15,10 @@ from components.peer import Peer
 from components.replicator import Replicator
 from components.replicator_alarms import ReplicatorAlarms
 from components.topics import Topics
+
+# The imported SDK is a million objects that live as long as the program: looking through them for garbage, again and
+# again and once more at the end, would take a third of its time.
+gc.freeze()
 
 settings = config.load()
 pair = settings.pair
