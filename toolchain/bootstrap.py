@@ -203,7 +203,7 @@ class Output:
         return self.last()
 
     def last(self) -> str:
-        return next((line.strip() for line in reversed(self.lines) if line.strip()), "no output")
+        return next((line.strip() for line in reversed(self.lines) if line.strip()), "just begun")
 
 
 class GoOutput(Output):
