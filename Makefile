@@ -29,7 +29,7 @@ lint: ready ## format, lint, types, workflows
 	$(RUN) ruff format --check
 	$(RUN) ruff check
 	$(RUN) mypy
-	$(RUN) zizmor --offline --no-progress .github/workflows
+	$(RUN) zizmor --offline --quiet --no-progress .github/workflows
 	$(RUN) check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 bench: ready ## what it costs: program start, preview and up, growth with topics
