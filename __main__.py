@@ -16,7 +16,7 @@ from components.replicator import Replicator
 from components.replicator_alarms import ReplicatorAlarms
 from components.topics import Topics
 
-# The imported SDK is a million objects that live as long as the program: looking through them for garbage, again and
+# The imported SDK is 150,000 objects that live as long as the program: looking through them for garbage, again and
 # again and once more at the end, would take a third of its time.
 gc.freeze()
 

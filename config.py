@@ -11,6 +11,7 @@ import difflib
 import ipaddress
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
@@ -23,13 +24,22 @@ from components.patterns import problem_with
 
 DIRECTIONS: Final = ("primary-to-secondary", "bidirectional", "secondary-to-primary")
 ROLES: Final = ("primary", "secondary")
-NAME_LENGTH: Final = limits.CLUSTER_NAME_LENGTH - len("-secondary")
-"""Longest `name`: the cluster's name is `name` and the role."""
+NAME_LENGTH: Final = min(
+    limits.CLUSTER_NAME_LENGTH - len("-secondary"),
+    limits.ROLE_NAME_LENGTH - len("-secondary-to-primary") - limits.NAME_SUFFIX_LENGTH,
+)
+"""Longest `name`: the cluster is called `name` and a role, the Replicator's IAM role `name`, both roles and a suffix."""
 
 SMALLEST_VPC: Final = 24
 LARGEST_VPC: Final = 16
 """Prefix lengths of the VPC, which is cut into four equal subnets. A /24 gives each subnet 59 addresses: room for 20
 brokers in each zone beside the load balancer of multi-VPC connectivity and the Replicator's interfaces."""
+
+PRIVATE: Final = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+"""Addresses for private use (RFC 1918)."""
+
+SHARED: Final = ipaddress.IPv4Network("100.64.0.0/10")
+"""Shared addresses (RFC 6598), which Amazon EKS gives to pods; no address on the internet either."""
 
 MOST_TAGS: Final = 50 - 3
 """A resource has at most 50 tags, and the program adds `Name`, `msk-dr:pair` and `msk-dr:role`."""
@@ -97,6 +107,14 @@ def _not_one_of(key: str, value: Any, allowed: Sequence[Any]) -> Iterator[str]:
 def _outside(key: str, value: int, least: int, most: int, unit: str, hint: str) -> Iterator[str]:
     if not least <= value <= most:
         yield f"{key} is {value}; it must be from {least} to {most} {unit}. {hint}"
+
+
+def _network(text: str) -> ipaddress.IPv4Network:
+    """An IPv4 network in the one form that AWS takes, `10.0.0.0/8`. ValueError says what is wrong."""
+    network = ipaddress.IPv4Network(text)
+    if str(network) != text:
+        raise ValueError(f"its usual form is '{network}'")
+    return network
 
 
 def _tag_problems(tags: Mapping[str, str]) -> Iterator[str]:
@@ -193,7 +211,7 @@ class NetworkSettings(Checked):
 
     def problems(self) -> Iterator[str]:
         try:
-            network = ipaddress.IPv4Network(self.vpc_cidr)
+            network = _network(self.vpc_cidr)
         except ValueError as error:
             yield (
                 f"vpcCidr is {self.vpc_cidr!r}; it must be an IPv4 network ({error}). Set it, for example to "
@@ -201,12 +219,12 @@ class NetworkSettings(Checked):
             )
         else:
             if not LARGEST_VPC <= network.prefixlen <= SMALLEST_VPC:
+                example = ipaddress.IPv4Network((network.network_address, LARGEST_VPC), strict=False)
                 yield (
                     f"vpcCidr is '{network}'; it must be from /{LARGEST_VPC} to /{SMALLEST_VPC} to hold four subnets "
-                    "with "
-                    f"room for brokers. Set it, for example to '{network.network_address}/{LARGEST_VPC}'."
+                    f"with room for brokers. Set it, for example to '{example}'."
                 )
-            if not network.is_private:
+            if not any(map(network.subnet_of, PRIVATE)):
                 yield (
                     f"vpcCidr is '{network}'; it must be private. Take a network of 10.0.0.0/8, 172.16.0.0/12 or "
                     "192.168.0.0/16."
@@ -214,16 +232,16 @@ class NetworkSettings(Checked):
         if self.zone_ids and len(set(self.zone_ids)) != limits.EXPRESS_ZONES:
             yield (
                 f"zoneIds is {list(self.zone_ids)}; Express brokers stand in exactly {limits.EXPRESS_ZONES} different "
-                "zones. "
-                "Name three, or none to have them chosen."
+                "zones. Name three, or none to have them chosen."
             )
+        prefix = limits.zone_id_prefix(self.region)
         for zone in self.zone_ids:
             if zone in limits.EXPRESS_REFUSED_ZONE_IDS:
                 yield f"zoneIds has {zone!r}; there are no Express brokers in that zone. Take another one."
-            elif not re.fullmatch(r"[a-z]{2,4}\w*\d-az\d{1,2}", zone):
+            elif not re.fullmatch(rf"{re.escape(prefix)}-az\d{{1,2}}", zone):
                 yield (
-                    f"zoneIds has {zone!r}; zone ids look like 'use1-az1', unlike zone names. List them with `aws ec2 "
-                    "describe-availability-zones`."
+                    f"zoneIds has {zone!r}; zone ids of {self.region} look like '{prefix}-az1', unlike zone names. "
+                    f"List them with `aws ec2 describe-availability-zones --region {self.region}`."
                 )
 
     @property
@@ -287,13 +305,15 @@ class ConnectivitySettings(Checked):
     tags: Mapping[str, str]
 
     def problems(self) -> Iterator[str]:
-        for cidr in self.client_cidrs:
+        for cidr, count in Counter(self.client_cidrs).items():
+            if count > 1:
+                yield f"clientCidrs has {cidr!r} {count} times; every network may occur once. Remove the others."
             try:
-                network = ipaddress.IPv4Network(cidr)
+                network = _network(cidr)
             except ValueError as error:
                 yield f"clientCidrs has {cidr!r}; it must be an IPv4 network ({error}). Write it like '10.50.0.0/16'."
             else:
-                if not network.is_private:
+                if not any(map(network.subnet_of, (*PRIVATE, SHARED))):
                     yield (
                         f"clientCidrs has '{cidr}'; brokers are reached from private networks only. Take the clients' "
                         "own network."
@@ -362,9 +382,9 @@ class TopicsSettings(Checked):
     protect: bool
 
     def problems(self) -> Iterator[str]:
-        names = [topic.name for topic in self.topics]
-        for name in dict.fromkeys(name for name in names if names.count(name) > 1):
-            yield f"topics has {name!r} {names.count(name)} times; every name may occur once. Remove the others."
+        for name, count in Counter(topic.name for topic in self.topics).items():
+            if count > 1:
+                yield f"topics has {name!r} {count} times; every name may occur once. Remove the others."
         instance = limits.EXPRESS_INSTANCES.get(self.instance_type)
         if instance and self.broker_count > 0:
             replicas = sum(topic.partitions for topic in self.topics) * limits.EXPRESS_REPLICATION_FACTOR

@@ -65,6 +65,12 @@ EXPRESS_REPLICATION_FACTOR: Final = 3
 CLUSTER_NAME_LENGTH: Final = 64
 """Longest cluster name (service model of botocore 1.44.5)."""
 
+ROLE_NAME_LENGTH: Final = 64
+"""Longest name of an IAM role (service model of botocore 1.44.5)."""
+
+NAME_SUFFIX_LENGTH: Final = len("-1a2b3c4")
+"""What Pulumi puts behind the logical name of a resource that is given no name (pulumi-aws 7.51)."""
+
 REPLICATOR_LISTS: Final = {"topics": (1, 100, 249), "groups": (0, 100, 256)}
 """For the topic and group lists of a Replicator: fewest and most patterns, and characters in each.
 
@@ -90,6 +96,12 @@ REGION_ID: Final = re.compile(
     r"(?:north|south|east|west|central|northeast|northwest|southeast|southwest)-\d"
 )
 """A Region's id inside a longer name."""
+
+
+def zone_id_prefix(region: str) -> str:
+    """First part of a Region's zone ids: `use2` for us-east-2, `apse1` for ap-southeast-1."""
+    words = re.findall("gov|north|south|east|west|central", region)
+    return region.partition("-")[0] + "".join(word[0] for word in words) + region[-1:]
 
 
 def max_brokers(kafka_version: str) -> int:
