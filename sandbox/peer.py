@@ -1,0 +1,50 @@
+"""Ends the process at the other end of a local connection: how the sandbox crashes an engine in mid-call."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+
+def kill_peer(peer: str) -> None:
+    """Kills the owner of the connection `ipv4:127.0.0.1:PORT`, as gRPC names it, and nothing else.
+
+    Raises LookupError when the owner cannot be found or is this very process.
+    """
+    pid = peer_pid(int(peer.rpartition(":")[2]))
+    os.kill(pid, signal.SIGKILL)
+
+
+def peer_pid(port: int) -> int:
+    """The process that holds the local TCP port as its own end of a connection."""
+    found = _from_proc(port) if sys.platform == "linux" else _from_lsof(port)
+    others = found - {os.getpid()}
+    if len(others) != 1:
+        raise LookupError(f"port {port} belongs to {sorted(found) or 'nobody'}; one other process must hold it")
+    return others.pop()
+
+
+def _from_proc(port: int) -> set[int]:
+    inodes = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if int(fields[1].rpartition(":")[2], 16) == port:
+                inodes.add(f"socket:[{fields[9]}]")
+    return {int(descriptor.parts[2]) for descriptor in Path("/proc").glob("[0-9]*/fd/*") if _link(descriptor) in inodes}
+
+
+def _link(descriptor: Path) -> str:
+    try:
+        return os.readlink(descriptor)
+    except OSError:  # the process or its descriptor is gone, or is somebody else's
+        return ""
+
+
+def _from_lsof(port: int) -> set[int]:
+    command = ["lsof", "-nP", "-t", f"-iTCP:{port}", "-sTCP:ESTABLISHED"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    return {int(line) for line in answer.split()}
