@@ -11,8 +11,9 @@ import difflib
 import ipaddress
 import json
 import re
+import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
@@ -28,7 +29,7 @@ NAME_LENGTH: Final = min(
     limits.CLUSTER_NAME_LENGTH - len("-secondary"),
     limits.ROLE_NAME_LENGTH - len("-secondary-to-primary") - limits.NAME_SUFFIX_LENGTH,
 )
-"""Longest `name`: the cluster is called `name` and a role, the Replicator's IAM role `name`, both roles and a suffix."""
+"""Longest `name`: it begins the cluster's name, and that of the Replicator's IAM role with both roles and a suffix."""
 
 SMALLEST_VPC: Final = 24
 LARGEST_VPC: Final = 16
@@ -118,7 +119,8 @@ def _network(text: str) -> ipaddress.IPv4Network:
 
 
 def _tag_problems(tags: Mapping[str, str]) -> Iterator[str]:
-    """Limits of tags: 50 a resource, keys of 1 to 128 characters, values of at most 256, no `aws:` prefix.
+    """Limits of tags: 50 a resource, keys of 1 to 128 characters, values of at most 256, no `aws:` prefix, and the
+    characters that every service takes.
 
     Source: https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html (2026-09).
     The program adds up to three tags of its own to each resource.
@@ -130,12 +132,20 @@ def _tag_problems(tags: Mapping[str, str]) -> Iterator[str]:
             yield f"tags has the key {name!r}; a key has 1 to 128 characters and no prefix 'aws:'. Rename it."
         if len(value) > 256:
             yield f"tags has {len(value)} characters under {name!r}; at most 256 are allowed. Shorten it."
+        if refused := sorted(
+            {c for c in name + value if unicodedata.category(c)[0] not in "LNZ" and c not in "_.:/=+-@"}
+        ):
+            yield (
+                f"tags has {', '.join(map(repr, refused))} in {name!r}; only letters, digits, spaces and "
+                "_ . : / = + - @ are allowed. Replace them."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairSettings(Checked):
     """Which half of the pair a stack is, and which way topics are copied."""
 
+    stack: str
     name: str
     role: str
     region: str
@@ -162,6 +172,8 @@ class PairSettings(Checked):
                 f"peerStack is {self.peer_stack!r}; it must be the name of the other stack, alone or as "
                 "organization/project/stack. Set it to the other stack's name."
             )
+        if self.peer_stack == self.stack:
+            yield f"peerStack is {self.peer_stack!r}; it must not be this stack. Set it to the other stack's name."
 
     @property
     def prefix(self) -> str:
@@ -276,8 +288,7 @@ class ClusterSettings(Checked):
         if self.broker_count % zones or not zones <= self.broker_count <= most:
             yield (
                 f"brokerCount is {self.broker_count}; it must be a multiple of {zones}, one for each zone, from "
-                f"{zones} to "
-                f"{most} with Kafka {self.kafka_version}. Set it to "
+                f"{zones} to {most} with Kafka {self.kafka_version}. Set it to "
                 f"{max(zones, min(most, -(-self.broker_count // zones) * zones))}."
             )
         if self.kms_key not in ("create", "aws-managed") and not re.fullmatch(
@@ -347,19 +358,26 @@ class TopicSettings(Checked):
                     f"{', '.join(limits.EXPRESS_TOPIC_CONFIGS)}. Remove it."
                 )
         numbers = {}
-        for setting in ("retention.ms", BEFORE_MAX_MS):
-            value = self.configs.get(setting, str(UNLIMITED_MS if setting == BEFORE_MAX_MS else 0))
-            if re.fullmatch(r"-1|\d{1,19}", value):
+        for setting, default, least in (
+            ("retention.ms", limits.RETENTION_MS, -1),
+            (BEFORE_MAX_MS, UNLIMITED_MS, 0),
+        ):
+            value = self.configs.get(setting, str(default))
+            if re.fullmatch(r"-1|\d{1,19}", value) and least <= int(value) <= UNLIMITED_MS:
                 numbers[setting] = int(value)
             else:
-                yield f"{where} with {setting} {value!r}; it must be whole milliseconds. Write it like '604800000'."
-        if len(numbers) == 2:
-            kept, accepted = numbers["retention.ms"], numbers[BEFORE_MAX_MS]
-            if accepted < (UNLIMITED_MS if kept == -1 else kept):
                 yield (
-                    f"{where} with {BEFORE_MAX_MS} {accepted}; it must not be shorter than retention.ms ({kept}), "
-                    "else a "
-                    "Replicator cannot copy the oldest records. Remove it to accept records of any age."
+                    f"{where} with {setting} {value!r}; it must be whole milliseconds, at least {least}. Write it like "
+                    "'604800000'."
+                )
+        if len(numbers) == 2:
+            forever = numbers["retention.ms"] == -1 or self.configs.get("cleanup.policy") == "compact"
+            kept, accepted = UNLIMITED_MS if forever else numbers["retention.ms"], numbers[BEFORE_MAX_MS]
+            if accepted < kept:
+                yield (
+                    f"{where} with {BEFORE_MAX_MS} {accepted}; it must not be shorter than the topic keeps records "
+                    f"({'for ever' if forever else f'{kept} ms'}), else a Replicator cannot copy the oldest. Remove "
+                    "it to accept records of any age."
                 )
 
     @property
@@ -392,8 +410,7 @@ class TopicsSettings(Checked):
             if replicas > room:
                 yield (
                     f"topics has {replicas} partitions with their replicas; {self.broker_count} brokers "
-                    f"{self.instance_type} "
-                    f"hold at most {room}. Take more or larger brokers, or fewer partitions."
+                    f"{self.instance_type} hold at most {room}. Take more or larger brokers, or fewer partitions."
                 )
 
 
@@ -430,10 +447,9 @@ class ReplicatorSettings(Checked):
         yield from _outside("iamWaitSeconds", self.iam_wait_seconds, 0, 300, "seconds", "15 is enough on AWS.")
         if self.offset_sync_mode == "ENHANCED" and self.topic_names == "PREFIXED_WITH_SOURCE_CLUSTER_ALIAS":
             yield (
-                f"offsetSyncMode is 'ENHANCED'; it needs topicNames 'IDENTICAL', which is {self.topic_names!r} (the "
-                "service: "
-                "'The consumerGroupOffsetSyncMode value ENHANCED is only supported when topicNameConfiguration type is "
-                "IDENTICAL', 2026-09). Set topicNames to 'IDENTICAL'."
+                f"offsetSyncMode is 'ENHANCED'; it needs topicNames 'IDENTICAL', which is {self.topic_names!r} ('The "
+                "consumerGroupOffsetSyncMode value ENHANCED is only supported when topicNameConfiguration type is "
+                "IDENTICAL', as the service says, 2026-09). Set topicNames to 'IDENTICAL'."
             )
 
 
@@ -470,14 +486,12 @@ class MonitoringSettings(Checked):
         ):
             yield (
                 f"alarmTopicArn is {self.alarm_topic_arn!r}; it must be the ARN of an SNS topic in {self.region}, "
-                "because an "
-                "alarm notifies topics of its own Region only. Correct it, or leave it empty."
+                "because an alarm notifies topics of its own Region only. Correct it, or leave it empty."
             )
         if self.alarm_email and self.alarm_topic_arn:
             yield (
                 f"alarmEmail is {self.alarm_email!r} and alarmTopicArn is {self.alarm_topic_arn!r}; only one of the "
-                "two may "
-                "be set. Subscribe the address to that topic, and leave alarmEmail empty."
+                "two may be set. Subscribe the address to that topic, and leave alarmEmail empty."
             )
 
 
@@ -494,8 +508,7 @@ class ClientSettings(Checked):
         if not re.fullmatch(r"[a-z]+\d+g[a-z]*\.[\w-]+", self.client_instance_type):
             yield (
                 f"clientInstanceType is {self.client_instance_type!r}; it must be a Graviton type, because the "
-                "instance runs "
-                "an arm64 image. Take for example 't4g.small'."
+                "instance runs an arm64 image. Take for example 't4g.small'."
             )
 
 
@@ -556,11 +569,15 @@ def load() -> Settings:
     """The stack's configuration, checked. Raises ConfigError with every mistake in it."""
     problems = list(_unknown_keys())
     values: dict[str, Any] = {}
-    for key in KEYS:
+    unread = set()
+    for key, kind in KEYS.items():
         try:
             values[key] = _read(key)
         except ValueError as error:
             problems.append(str(error))
+            # A stand-in, so that a mistake here does not hide those in its section.
+            values[key] = () if kind is list else kind()
+            unread.add(key)
     region = pulumi.Config("aws").get("region")
     if region is None:
         problems.append(
@@ -568,14 +585,17 @@ def load() -> Settings:
         )
     else:
         values["region"] = region
-    settings = _assemble(values, problems)
+    settings = _assemble(values, unread, problems)
     if settings is None or problems:
         raise ConfigError(problems)
     return settings
 
 
-def _assemble(values: dict[str, Any], problems: list[str]) -> Settings | None:
-    """The settings objects from the values at hand; a section that lacks a value is left out, its problem is known."""
+def _assemble(values: dict[str, Any], unread: Collection[str], problems: list[str]) -> Settings | None:
+    """The settings objects from the values at hand, with their mistakes added to `problems`.
+
+    Keys in `unread` have stand-ins, whose mistakes do not count. Sections that need the Region are left out without it.
+    """
 
     def section(cls: Callable[..., S], **derived: Any) -> S | None:
         fields = dataclasses.fields(cls)  # type: ignore[arg-type]
@@ -585,20 +605,18 @@ def _assemble(values: dict[str, Any], problems: list[str]) -> Settings | None:
         try:
             return cls(**given, **derived)
         except ConfigError as error:
-            problems.extend(problem for problem in error.problems if problem not in problems)
+            new = [problem for problem in error.problems if problem.split(" ", 1)[0] not in unread]
+            problems.extend(problem for problem in new if problem not in problems)
             return None
 
-    if "tags" in values:
-        problems.extend(_tag_problems(values["tags"]))
-    pair = section(PairSettings)
+    problems.extend(_tag_problems(values["tags"]))
+    pair = section(PairSettings, stack=pulumi.get_stack())
     # A wrong name or role must not hide mistakes elsewhere: the other sections get stand-ins for what derives from it.
     names = (pair.prefix, pair.replicator_name, pair.peer_role, pair.role) if pair else ("", "", "", "")
     prefix, replicator_name, source_role, target_role = names
-    if "tags" in values:
-        values["tags"] = {**values["tags"], "msk-dr:pair": str(values.get("name")), "msk-dr:role": target_role}
-    if "topics" in values:
-        values["topics"] = _topics(values["topics"], problems)
-    cas = values.get("mtlsCertificateAuthorityArns")
+    values["tags"] = {**values["tags"], "msk-dr:pair": values["name"], "msk-dr:role": target_role}
+    values["topics"] = _topics(values["topics"], problems)
+    cas = values["mtlsCertificateAuthorityArns"]
     parts = {
         "pair": pair,
         "network": section(NetworkSettings),

@@ -14,8 +14,7 @@ from components.limits import PORTS
 from config import ConnectivitySettings, as_inputs
 
 SOURCE_ACTIONS: Final = ("kafka:CreateVpcConnection", "kafka:GetBootstrapBrokers", "kafka:DescribeClusterV2")
-"""What the Kafka service must be allowed on a Replicator's source (developer guide, "
-"msk-replicator-prepare-clusters)."""
+"""What the Kafka service must be allowed on a source (developer guide, msk-replicator-prepare-clusters, 2026-09)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +37,7 @@ class Connectivity(pulumi.ComponentResource):
     """Membership lets an application reach the brokers."""
     replicator_security_group_id: pulumi.Output[str]
     rules: list[pulumi.Resource]
-    """What a Replicator has to wait for, its source's policy included."""
+    """What a Replicator has to wait for: the rules, and the policy without which this cluster is no source."""
 
     def __init__(
         self,

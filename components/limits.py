@@ -59,6 +59,9 @@ EXPRESS_TOPIC_CONFIGS: Final = (
 )
 """Topic settings that Express brokers let one change (developer guide, Express broker configurations, 2026-09)."""
 
+RETENTION_MS: Final = 7 * 24 * 60 * 60 * 1000
+"""Kafka's own retention of a topic that sets none (Apache Kafka documentation, log.retention.hours)."""
+
 EXPRESS_REPLICATION_FACTOR: Final = 3
 """Fixed for Express brokers; a Replicator creates its topics with the same (developer guide, 2026-09)."""
 

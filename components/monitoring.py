@@ -17,8 +17,7 @@ HEADROOM: Final = 0.8
 """Share of a broker's quota at which it is time to grow (AWS's own recommendation for throughput, 2026-09)."""
 
 CPU_PERCENT: Final = 60
-"""User and system together; above it there is no room for a broker to fail (developer guide, best practices, "
-"2026-09)."""
+"""User and system together; above it a broker has no room for another one to fail (developer guide, 2026-09)."""
 
 
 class Monitoring(pulumi.ComponentResource):
@@ -117,8 +116,7 @@ def cluster_alarms(settings: MonitoringSettings) -> Iterator[Alarm]:
             name=f"broker-{broker}-partitions",
             why=(
                 f"Above {HEADROOM:.0%} of the {quota.max_partitions} partitions that one {settings.instance_type} "
-                "holds. "
-                "Take more brokers, or fewer partitions."
+                "holds. Take more brokers, or fewer partitions."
             ),
             metrics=[Metric(id="partitions", name="PartitionCount", statistic="Maximum", dimensions=dimensions)],
             threshold=quota.max_partitions * HEADROOM,

@@ -122,7 +122,6 @@ def choose_zones(zone_ids: Sequence[str]) -> list[str]:
     if len(zone_ids) < EXPRESS_ZONES:
         raise pulumi.RunError(
             f"the Region has {len(zone_ids)} zones with Express brokers ({', '.join(sorted(zone_ids))}); Express "
-            "brokers "
-            f"need {EXPRESS_ZONES}. Take another Region."
+            f"brokers need {EXPRESS_ZONES}. Take another Region."
         )
     return sorted(zone_ids)[:EXPRESS_ZONES]

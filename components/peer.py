@@ -30,8 +30,8 @@ def _required(name: str, settings: PairSettings) -> Callable[[Mapping[str, Any]]
         if outputs.get(name) is None:
             raise pulumi.RunError(
                 f"the stack {settings.peer_stack!r} has no output {name!r}, which this stack needs as it is the "
-                "target of "
-                f"a Replicator (direction {settings.direction!r}). Run `pulumi up --stack {settings.peer_stack}` first."
+                f"target of a Replicator (direction {settings.direction!r}). Run "
+                f"`pulumi up --stack {settings.peer_stack}` first."
             )
         return outputs[name]
 

@@ -50,8 +50,7 @@ def replicator_alarms(
         name="latency",
         why=(
             f"Records take longer than the recovery point objective of {settings.rpo_seconds} s to be copied: a "
-            "failover now "
-            "would lose more. See the source Region's health, then throttling and the brokers' load."
+            "failover now would lose more. See the source Region's health, then throttling and the brokers' load."
         ),
         metrics=[latency],
         threshold=settings.rpo_seconds * 1000,
