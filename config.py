@@ -22,6 +22,7 @@ from pulumi.runtime import config as pulumi_config
 
 from components import limits
 from components.patterns import problem_with
+from components.replicator_role import execution_policy
 
 DIRECTIONS: Final = ("primary-to-secondary", "bidirectional", "secondary-to-primary")
 ROLES: Final = ("primary", "secondary")
@@ -450,6 +451,16 @@ class ReplicatorSettings(Checked):
                 f"offsetSyncMode is 'ENHANCED'; it needs topicNames 'IDENTICAL', which is {self.topic_names!r} ('The "
                 "consumerGroupOffsetSyncMode value ENHANCED is only supported when topicNameConfiguration type is "
                 "IDENTICAL', as the service says, 2026-09). Set topicNames to 'IDENTICAL'."
+            )
+        # No cluster's ARN is longer: the Replicator's name is that of either cluster and more.
+        arn = f"arn:aws:kafka:{'-' * 14}:{'-' * 12}:cluster/{self.replicator_name}/{'-' * 39}"
+        size = len(json.dumps(execution_policy(self, arn, arn), separators=(",", ":")))
+        if size > limits.ROLE_POLICY_LENGTH:
+            yield (
+                f"topicsToReplicate has {len(self.topics_to_replicate)} patterns and consumerGroupsToReplicate "
+                f"{len(self.consumer_groups_to_replicate)}; the Replicator's role names them in a policy of at most "
+                f"{limits.ROLE_POLICY_LENGTH} characters, which may have {size} now. Write fewer, broader patterns, "
+                "for example 'orders-.*'."
             )
 
 

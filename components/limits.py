@@ -71,6 +71,9 @@ CLUSTER_NAME_LENGTH: Final = 64
 ROLE_NAME_LENGTH: Final = 64
 """Longest name of an IAM role (service model of botocore 1.44.5)."""
 
+ROLE_POLICY_LENGTH: Final = 10_240
+"""Most characters in the inline policies of a role, white space not counted (IAM user guide, quotas, 2026-09)."""
+
 NAME_SUFFIX_LENGTH: Final = len("-1a2b3c4")
 """What Pulumi puts behind the logical name of a resource that is given no name (pulumi-aws 7.51)."""
 

@@ -3,8 +3,8 @@
 import re
 from typing import Final
 
-_GLOB: Final = re.compile(r"(?:^|[\w-])\*")
-_TOKEN: Final = re.compile(r"(?P<any>\.[*+]?)|\\(?P<escaped>\W)|(?P<literal>[\w-])")
+_GLOB: Final = re.compile(r"(?:^|(?<!\\)[\w-])\*")
+_TOKEN: Final = re.compile(r"(?P<any>\.[*+]?)|\\(?P<escaped>\W)|(?P<literal>[\w-])", re.ASCII)
 _SEPARATOR: Final = re.compile(r"\\.|\[(?:\\.|[^\]])*\]|(?P<open>\()|(?P<close>\))|(?P<bar>\|)|.")
 
 

@@ -1,13 +1,14 @@
 """One MSK Replicator: what it may do, what it copies, and where it logs."""
 
+import json
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import pulumi
 from pulumi_aws import cloudwatch, iam, msk
 
-from components.patterns import iam_globs
+from components.replicator_role import execution_policy, trust_policy
 from config import ReplicatorSettings, as_inputs
 
 TIMEOUTS: Final = pulumi.CustomTimeouts(create="90m", update="180m", delete="90m")
@@ -15,10 +16,6 @@ TIMEOUTS: Final = pulumi.CustomTimeouts(create="90m", update="180m", delete="90m
 
 REPLACED_BY: Final = ["replicator_name", "description", "service_execution_role_arn", "kafka_clusters"]
 """Inputs that the provider takes for updatable although the service cannot update them."""
-
-INTERNAL_TOPICS: Final = ("*__amazon_msk_replicator_*", "mskr-offset-syncs.*", "*.checkpoints.internal")
-INTERNAL_GROUPS: Final = ("*__amazon_msk_replicator_*",)
-"""What a Replicator keeps on both clusters for itself (developer guide, msk-replicator-permissions, 2026-09)."""
 
 
 class Replicator(pulumi.ComponentResource):
@@ -55,14 +52,14 @@ class Replicator(pulumi.ComponentResource):
         role = iam.Role(
             name,
             description=f"Service execution role of the MSK Replicator {settings.replicator_name}",
-            assume_role_policy=pulumi.Output.json_dumps(trust_policy(account_id)),
+            assume_role_policy=pulumi.Output.from_input(account_id).apply(_trust_document),
             tags=settings.tags,
             opts=child,
         )
         policy = iam.RolePolicy(
             name,
             role=role.id,
-            policy=pulumi.Output.json_dumps(execution_policy(settings, source_arn, target_arn)),
+            policy=pulumi.Output.all(source_arn, target_arn).apply(_execution_document(settings)),
             opts=child,
         )
         logs = cloudwatch.LogGroup(
@@ -111,75 +108,18 @@ class Replicator(pulumi.ComponentResource):
         self.register_outputs({"arn": self.arn, "sourceAlias": self.source_alias, "targetAlias": self.target_alias})
 
 
-def trust_policy(account_id: pulumi.Input[str]) -> dict[str, Any]:
-    """Lets the Kafka service take the role on behalf of this account only (developer guide, msk-replicator-ser)."""
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": "kafka.amazonaws.com"},
-                "Action": "sts:AssumeRole",
-                "Condition": {"StringEquals": {"aws:SourceAccount": account_id}},
-            }
-        ],
-    }
+def _trust_document(account_id: str) -> str:
+    return json.dumps(trust_policy(account_id))
 
 
-def execution_policy(
-    settings: ReplicatorSettings, source_arn: pulumi.Input[str], target_arn: pulumi.Input[str]
-) -> dict[str, Any]:
-    """What the Replicator may do, by cluster and by kind (developer guide, msk-replicator-permissions, 2026-09).
+def _execution_document(settings: ReplicatorSettings) -> Callable[[Sequence[str]], str]:
+    """The role's policy as a function of the source's and the target's ARN."""
 
-    The service checks it when the Replicator is created. It holds no `kafka-cluster:*` and no resource `*`; the globs
-    cover the regular expressions of the topic and group lists.
-    """
-    topics = [glob for pattern in settings.topics_to_replicate for glob in iam_globs(pattern)]
-    groups = [glob for pattern in settings.consumer_groups_to_replicate for glob in iam_globs(pattern)]
-    both = [source_arn, target_arn]
-    describe = ["DescribeTopic", "DescribeTopicDynamicConfiguration"]
-    alter = ["AlterTopic", "AlterTopicDynamicConfiguration"]
-    statements = [
-        _allow("Clusters", ["Connect", "DescribeCluster", "WriteDataIdempotently"], both),
-        _allow(
-            "InternalTopics",
-            ["CreateTopic", "ReadData", "WriteData", *describe, *alter],
-            [resource for arn in both for resource in _within(arn, "topic", INTERNAL_TOPICS)],
-        ),
-        _allow("SourceTopics", ["ReadData", *describe], _within(source_arn, "topic", topics)),
-        _allow(
-            "TargetTopics",
-            ["CreateTopic", "WriteData", *describe, *(alter if settings.copy_topic_configurations else [])],
-            _within(target_arn, "topic", topics),
-        ),
-        _allow(
-            "TargetGroups", ["AlterGroup", "DescribeGroup"], _within(target_arn, "group", [*INTERNAL_GROUPS, *groups])
-        ),
-    ]
-    if groups:
-        statements.append(_allow("SourceGroups", ["DescribeGroup"], _within(source_arn, "group", groups)))
-    if settings.copy_topic_acls:
-        statements.append(_allow("TargetAcls", ["AlterCluster"], [target_arn]))
-    return {"Version": "2012-10-17", "Statement": statements}
+    def document(arns: Sequence[str]) -> str:
+        source_arn, target_arn = arns
+        return json.dumps(execution_policy(settings, source_arn, target_arn))
 
-
-def _allow(sid: str, actions: Sequence[str], resources: Sequence[pulumi.Input[str]]) -> dict[str, Any]:
-    return {
-        "Sid": sid,
-        "Effect": "Allow",
-        "Action": [f"kafka-cluster:{action}" for action in actions],
-        "Resource": list(resources),
-    }
-
-
-def _within(cluster_arn: pulumi.Input[str], kind: str, globs: Sequence[str]) -> list[pulumi.Output[str]]:
-    """ARNs of a cluster's topics or groups: `…:cluster/<name>/<uuid>` becomes `…:<kind>/<name>/<uuid>/<glob>`."""
-    arn = pulumi.Output.from_input(cluster_arn)
-    return [arn.apply(_resource_in(kind, glob)) for glob in dict.fromkeys(globs)]
-
-
-def _resource_in(kind: str, glob: str) -> Callable[[str], str]:
-    return lambda cluster_arn: f"{cluster_arn.replace(':cluster/', f':{kind}/')}/{glob}"
+    return document
 
 
 def _kafka_cluster(
