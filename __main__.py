@@ -34,7 +34,7 @@ connectivity = Connectivity(
     cluster_security_group_id=cluster.security_group_id,
 )
 topics = Topics(pair.prefix, settings.topics, cluster_arn=cluster.arn)
-monitoring = Monitoring(pair.prefix, settings.monitoring)
+monitoring = Monitoring(pair.prefix, settings.monitoring, after=[cluster])
 
 replicator = None
 if peer and pair.hosts_replicator:

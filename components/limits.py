@@ -74,8 +74,14 @@ ROLE_NAME_LENGTH: Final = 64
 ROLE_POLICY_LENGTH: Final = 10_240
 """Most characters in the inline policies of a role, white space not counted (IAM user guide, quotas, 2026-09)."""
 
+DASHBOARD_ALARMS: Final = 100
+"""Most alarms in one widget (CloudWatch user guide, dashboard body structure, 2026-09)."""
+
 NAME_SUFFIX_LENGTH: Final = len("-1a2b3c4")
 """What Pulumi puts behind the logical name of a resource that is given no name (pulumi-aws 7.51)."""
+
+REPLICATOR_TOPICS: Final = 750
+"""Topics that one Replicator copies at most, the first in sorted order (developer guide, quotas, 2026-09)."""
 
 REPLICATOR_LISTS: Final = {"topics": (1, 100, 249), "groups": (0, 100, 256)}
 """For the topic and group lists of a Replicator: fewest and most patterns, and characters in each.

@@ -9,7 +9,7 @@ from pulumi_aws.sns.topic import Topic
 from pulumi_aws.sns.topic_subscription import TopicSubscription
 
 from components.alarms import MINUTE, NAMESPACE, Alarm, Metric, metric_alarm
-from components.limits import EXPRESS_INSTANCES
+from components.limits import DASHBOARD_ALARMS, EXPRESS_INSTANCES, REPLICATOR_TOPICS
 from config import MonitoringSettings, as_inputs
 
 MB: Final = 1_000_000
@@ -30,7 +30,15 @@ class Monitoring(pulumi.ComponentResource):
     """The SNS topic that alarms notify; empty when nobody is to be told."""
     dashboard_name: pulumi.Output[str]
 
-    def __init__(self, name: str, settings: MonitoringSettings, *, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: MonitoringSettings,
+        *,
+        after: Sequence[pulumi.Resource],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """`after` is what is watched: alarms that come before it would tell for an hour that it is missing."""
         super().__init__("msk-dr:index:Monitoring", name, as_inputs(settings), opts)
         child = pulumi.ResourceOptions(parent=self)
 
@@ -42,7 +50,7 @@ class Monitoring(pulumi.ComponentResource):
                 name=f"{settings.cluster_name}-{alarm.name}",
                 actions=self.actions,
                 tags=settings.tags,
-                opts=child,
+                opts=pulumi.ResourceOptions(parent=self, depends_on=after),
             )
             for alarm in cluster_alarms(settings)
         ]
@@ -163,8 +171,14 @@ def dashboard_body(settings: MonitoringSettings, alarm_arns: Sequence[pulumi.Inp
         expression = f"SEARCH('{{{NAMESPACE},{schema}}} {match}', '{statistic}', {MINUTE})"
         return [[{"expression": expression, "label": ""}]]
 
+    def by_alias(metric: str, statistic: str) -> list[list[Any]]:
+        """A metric for each of the Replicator's clusters, whose aliases only the service knows."""
+        match = f'ReplicatorName="{settings.replicator_name}" MetricName="{metric}"'
+        return search("ReplicatorName,ClusterAlias", match, statistic)
+
     lines = {
         "rpo": [{"label": f"RPO {settings.rpo_seconds} s", "value": settings.rpo_seconds * 1000, "color": "#d62728"}],
+        "topics": [{"label": f"at most {REPLICATOR_TOPICS} topics", "value": REPLICATOR_TOPICS}],
         "in": [{"label": f"{HEADROOM:.0%} of the quota", "value": quota.ingress * MB * HEADROOM}],
         "out": [{"label": f"{HEADROOM:.0%} of the quota", "value": quota.egress * MB * HEADROOM}],
     }
@@ -174,13 +188,21 @@ def dashboard_body(settings: MonitoringSettings, alarm_arns: Sequence[pulumi.Inp
         "**Fail over** when the other Region is gone: stop its clients, start them here; what was not copied yet is "
         "bounded by the replication latency. **Fail back** only when MessageLag is 0 and then MaxOffsetLag is 0."
     )
-    ping = f'ReplicatorName="{settings.replicator_name}" MetricName="KafkaClusterPingSuccessCount"'
     lag = f'"Cluster Name"="{settings.cluster_name}" MetricName="MaxOffsetLag"'
+    alarms = [
+        {
+            "type": "alarm",
+            "properties": {
+                "title": "Alarms on the cluster",
+                "alarms": list(alarm_arns[first : first + DASHBOARD_ALARMS]),
+                "sortBy": "stateUpdatedTimestamp",  # those in ALARM come first
+            },
+        }
+        for first in range(0, len(alarm_arns), DASHBOARD_ALARMS)
+    ]
     rows: list[list[dict[str, Any]]] = [
-        [
-            {"type": "text", "properties": {"markdown": text}},
-            {"type": "alarm", "properties": {"title": "Alarms on the cluster", "alarms": list(alarm_arns)}},
-        ],
+        [{"type": "text", "properties": {"markdown": text}}, alarms[0]],
+        *([alarms[1:]] if alarms[1:] else []),
         [
             _graph(
                 settings, "Replication latency (ms)", of_replicator(("ReplicationLatency", "Maximum")), lines["rpo"]
@@ -193,7 +215,7 @@ def dashboard_body(settings: MonitoringSettings, alarm_arns: Sequence[pulumi.Inp
             ),
         ],
         [
-            _graph(settings, "Clusters that answer the Replicator", search("ReplicatorName,ClusterAlias", ping, "Sum")),
+            _graph(settings, "Clusters that answer the Replicator", by_alias("KafkaClusterPingSuccessCount", "Sum")),
             _graph(
                 settings,
                 "Failures of the Replicator",
@@ -207,6 +229,16 @@ def dashboard_body(settings: MonitoringSettings, alarm_arns: Sequence[pulumi.Inp
                 settings,
                 "Messages that consumers are behind",
                 search('"Cluster Name","Consumer Group",Topic', lag, "Maximum"),
+            ),
+        ],
+        [
+            _graph(settings, "Refusals of the Replicator's role", by_alias("AuthError", "Sum")),
+            _graph(settings, "Throttling of the Replicator (ms)", by_alias("ThrottleTime", "Maximum")),
+            _graph(
+                settings,
+                "Topics and consumer groups that are copied",
+                of_replicator(("TopicCount", "Maximum"), ("ConsumerGroupCount", "Maximum")),
+                lines["topics"],
             ),
         ],
         [

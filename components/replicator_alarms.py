@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import pulumi
 
 from components.alarms import Alarm, Metric, metric_alarm
+from components.limits import REPLICATOR_TOPICS
 from config import MonitoringSettings, as_inputs
 
 
@@ -76,18 +77,34 @@ def replicator_alarms(
         threshold=0,
         minutes=10,
     )
-    for name, why in (
-        ("ReplicatorFailure", "The Replicator meets errors, for example records too old or too large for the target."),
-        ("ReplicationFailures", "Records could not be copied."),
-        ("ConsumerGroupOffsetSyncFailure", "Consumer offsets could not be copied: consumers would read again or skip."),
+    for name, minutes, why in (
+        # A single one of these is a record that the target may lack, and need not come again.
+        (
+            "ReplicatorFailure",
+            1,
+            "The Replicator meets errors, for example records too old or too large for the target.",
+        ),
+        ("ReplicationFailures", 1, "Records could not be copied."),
+        # The next synchronization makes up for one that failed.
+        ("ConsumerGroupOffsetSyncFailure", 5, "Consumer offsets are not copied: consumers would read again or skip."),
     ):
         yield Alarm(
             name=_kebab(name),
             why=f"{why} See the Replicator's log group.",
             metrics=[metric(name, "Sum")],
             threshold=0,
-            minutes=5,
+            minutes=minutes,
         )
+    yield Alarm(
+        name="topics",
+        why=(
+            f"The Replicator is about to reach the {REPLICATOR_TOPICS} topics that one copies; those beyond, in sorted "
+            "order, would be missing after a failover. Exclude topics, or delete some."
+        ),
+        metrics=[metric("TopicCount", "Maximum")],
+        threshold=0.9 * REPLICATOR_TOPICS,
+        minutes=15,
+    )
     for side, alias in (("source", source_alias), ("target", target_alias)):
         yield Alarm(
             name=f"{side}-ping",
