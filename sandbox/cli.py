@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox.server import AGENT_VARIABLES
-
+_PASSED_ON = ("HOME", "LANG", "LC_ALL", "PATH", "TERM", "TMPDIR", "TZ", "USER")
+_LOOKS = frozenset({"discard", "read", "read-discarded", "refresh", "same"})
 _KEPT_OUT = {".git", ".sandbox", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache"}
 
 
@@ -37,7 +37,8 @@ class Step:
 
     @property
     def is_change(self) -> bool:
-        return self.op not in ("same", "read", "refresh", "read-discard")
+        """Whether something of the program's changes: not a mere look, and not a resource of the engine itself."""
+        return self.op not in _LOOKS and not self.type.startswith("pulumi:")
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Result:
 
     @property
     def changes(self) -> list[Step]:
-        """The steps that change something, without the engine's own resources."""
+        """The steps that change something of the program's, components included."""
         return [step for step in self.steps if step.is_change]
 
     def changed(self, op: str) -> list[str]:
@@ -217,7 +218,12 @@ class Pulumi:
             )
             self.process = process
             late = threading.Event()
-            timer = threading.Timer(timeout, lambda: (late.set(), _end(process)))
+
+            def give_up() -> None:
+                late.set()
+                _end(process)
+
+            timer = threading.Timer(timeout, give_up)
             timer.start()
             try:
                 lines = self._stream(process)
@@ -256,9 +262,8 @@ def find_pulumi() -> str:
 
 
 def _clean_environment() -> dict[str, str]:
-    """This process's environment without what would make the CLI act for an agent or on somebody's real account."""
-    unwanted = (*AGENT_VARIABLES, "AWS_", "PULUMI_")
-    return {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
+    """The little of this process's environment that commands need; nothing that changes what Pulumi or AWS does."""
+    return {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
 
 
 def _link_project(project: Path, directory: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import grpc
 from google.protobuf import any_pb2, empty_pb2
-from google.rpc import status_pb2
+from google.rpc import status_pb2  # type: ignore[import-untyped]
 from pulumi.runtime import proto
 from pulumi.runtime.proto import provider_pb2_grpc
 
@@ -130,7 +130,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
                 context,
                 aws,
                 handler,
-                inputs,
+                checked,
                 secrets,
                 lambda: handler.create(aws, inputs),
             )
@@ -171,7 +171,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
                 return str(request.id)
 
             _, outputs = self._apply(
-                "updating", f"{handler.label} ({request.id})", context, aws, handler, inputs, secrets, apply
+                "updating", f"{handler.label} ({request.id})", context, aws, handler, checked, secrets, apply
             )
         return proto.UpdateResponse(properties=encode(outputs, secrets))
 
@@ -205,7 +205,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
                 result = function.call(Aws(self.cloud, region, request.tok, peer=context.peer()), args)
             except AwsError as error:
                 _refuse(context, f"invoking {request.tok}: {_problem(f'reading {function.label}', error)}")
-        return proto.InvokeResponse(**{"return": encode(result)})
+        response = proto.InvokeResponse()
+        getattr(response, "return").CopyFrom(encode(result))
+        return response
 
     def _handler(self, token: str, context: grpc.ServicerContext) -> Handler:
         handler = HANDLERS.get(token)
@@ -234,12 +236,13 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         context: grpc.ServicerContext,
         aws: Aws,
         handler: Handler,
-        inputs: Props,
+        checked: Props,
         secrets: Secrets,
         change: Callable[[], str],
     ) -> tuple[str, Props]:
         """Makes a change, reads it back as the real provider does, and tells the engine what was left by a failure."""
         step = "create" if verb == "creating" else "update"
+        inputs = plain(checked)
         try:
             aws.pass_by(step, "before")
             id_ = change()
@@ -248,7 +251,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         except AwsError as error:
             _refuse(context, _problem(f"{verb} {title}", error))
         except Incomplete as left:
-            _refuse_incomplete(context, left, handler.read(aws, left.id, inputs) or inputs, inputs, secrets)
+            _refuse_incomplete(context, left, handler.read(aws, left.id, inputs) or inputs, checked, secrets)
         if outputs is None:
             _refuse(context, f"{verb} {title}: it was not found afterwards")
         return id_, outputs

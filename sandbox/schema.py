@@ -63,9 +63,17 @@ _SCALARS: dict[type, Type] = {
 }
 
 
-@cache
+_schemas: dict[type[pulumi.CustomResource], Schema] = {}
+
+
 def resource_schema(resource: type[pulumi.CustomResource]) -> Schema:
-    """The schema of a resource class of pulumi_aws."""
+    """The schema of a resource class of pulumi_aws, read once."""
+    if resource not in _schemas:
+        _schemas[resource] = _read_schema(resource)
+    return _schemas[resource]
+
+
+def _read_schema(resource: type[pulumi.CustomResource]) -> Schema:
     args = getattr(inspect.getmodule(resource), f"{resource.__name__}Args")
     inputs = _properties(args)
     token: str = resource.pulumi_type  # type: ignore[attr-defined]

@@ -16,16 +16,13 @@ import grpc
 from pulumi.runtime.proto import provider_pb2_grpc
 
 from sandbox.aws import ssm
-from sandbox.cloud import NOTICE, Aws, Call, Cloud
+from sandbox.cloud import Aws, Call, Cloud
 from sandbox.faults import Trigger, When
 from sandbox.provider import Provider
 from sandbox.state import Record
 
 _MAXIMUM_MESSAGE = 400 * 1024 * 1024  # the engine's own limit
 _THREADS = 16
-
-AGENT_VARIABLES = ("AI_AGENT", "CLAUDECODE", "CLAUDE_CODE", "CODEX_", "CURSOR_")
-"""Variables, or beginnings of them, that make the CLI behave differently from one that a person runs."""
 
 
 class Sandbox:
@@ -56,9 +53,7 @@ class Sandbox:
         provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(self._cloud), self._server)
         self.port = self._server.add_insecure_port(f"127.0.0.1:{self._wanted_port}")
         self._server.start()
-        (self.folder / "server.json").write_text(
-            json.dumps({"pid": os.getpid(), "port": self.port, "notice": NOTICE}, indent=2) + "\n"
-        )
+        (self.folder / "server.json").write_text(json.dumps({"pid": os.getpid(), "port": self.port}) + "\n")
         return self
 
     def __exit__(
@@ -152,9 +147,23 @@ def environment(folder: Path, port: int) -> dict[str, str]:
         "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
         "PULUMI_HOME": str(home),
         "PULUMI_PYTHON_CMD": sys.executable,
-        "PULUMI_SKIP_CONFIRMATIONS": "true",
         "PULUMI_SKIP_UPDATE_CHECK": "true",
     }
+
+
+def running(folder: Path) -> dict[str, int] | None:
+    """Process id and port of the sandbox that is using the folder, or None."""
+    file = folder / "server.json"
+    if not file.exists():
+        return None
+    try:
+        _locked(folder).close()
+    except RuntimeError:
+        answer: dict[str, int] = json.loads(file.read_text())
+        return answer
+    # Its process died without cleaning up; the id in the file may belong to somebody else by now.
+    file.unlink(missing_ok=True)
+    return None
 
 
 def _locked(folder: Path) -> IO[str]:
@@ -164,5 +173,7 @@ def _locked(folder: Path) -> IO[str]:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         file.close()
-        raise RuntimeError(f"{folder} is in use by another sandbox; stop it with `python -m sandbox down`") from error
+        raise RuntimeError(
+            f"{folder} is in use by another sandbox; stop it with `python -m sandbox down` or take another folder"
+        ) from error
     return file

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -20,6 +20,9 @@ GLOBAL = "global"
 """The pretended Region of IAM, which is one service for all Regions. At AWS its control plane lives in us-east-1."""
 
 _SERIAL = "serial"
+"""Kind of the records that count how often an id was asked for."""
+
+Tables = dict[str, dict[str, Record]]
 
 
 class Region:
@@ -28,9 +31,7 @@ class Region:
     def __init__(self, name: str, file: Path) -> None:
         self.name = name
         self._file = file
-        self._tables: dict[str, dict[str, Record]] = {}
-        for kind, id_, record in _lines(file):
-            self._apply(kind, id_, record)
+        self._tables = read_journal(file)
         self._journal = self._compacted()
 
     def get(self, kind: str, id_: str) -> Record | None:
@@ -40,20 +41,17 @@ class Region:
     def table(self, kind: str) -> Mapping[str, Record]:
         return self._tables.get(kind, {})
 
-    def kinds(self) -> list[str]:
-        return sorted(kind for kind, table in self._tables.items() if table and kind != _SERIAL)
-
     def put(self, kind: str, id_: str, record: Record) -> None:
-        self._apply(kind, id_, record)
+        _apply(self._tables, kind, id_, record)
         self._write(kind, id_, record)
 
     def remove(self, kind: str, id_: str) -> None:
         if self.get(kind, id_) is not None:
-            self._apply(kind, id_, None)
+            _apply(self._tables, kind, id_, None)
             self._write(kind, id_, None)
 
     def digest(self, seed: str, *key: str) -> str:
-        """64 hex digits that follow from seed, Region, key and how often this key was asked for: never the same twice."""
+        """64 hex digits that follow from seed, Region, key and how often it was asked for: never the same twice."""
         joined = "/".join(key)
         count = (self.get(_SERIAL, joined) or {"count": 0})["count"] + 1
         self.put(_SERIAL, joined, {"count": count})
@@ -61,13 +59,6 @@ class Region:
 
     def close(self) -> None:
         self._journal.close()
-
-    def _apply(self, kind: str, id_: str, record: Record | None) -> None:
-        table = self._tables.setdefault(kind, {})
-        if record is None:
-            table.pop(id_, None)
-        else:
-            table[id_] = record
 
     def _write(self, kind: str, id_: str, record: Record | None) -> None:
         self._journal.write(json.dumps([kind, id_, record], separators=(",", ":")) + "\n")
@@ -83,10 +74,24 @@ class Region:
         return self._file.open("a")
 
 
-def _lines(file: Path) -> Iterator[tuple[str, str, Record | None]]:
-    if not file.exists():
-        return
-    for line in file.read_text().splitlines(keepends=True):
+def read_journal(file: Path) -> Tables:
+    """What a journal says exists, by kind and id. Safe while another process writes it."""
+    tables: Tables = {}
+    lines = file.read_text().splitlines(keepends=True) if file.exists() else []
+    for line in lines:
         if line.endswith("\n"):
-            kind, id_, record = json.loads(line)
-            yield kind, id_, record
+            _apply(tables, *json.loads(line))
+    return tables
+
+
+def resource_counts(tables: Tables) -> dict[str, int]:
+    """Number of resources by type; the sandbox's own records are left out."""
+    return {kind: len(table) for kind, table in sorted(tables.items()) if table and kind.startswith("aws:")}
+
+
+def _apply(tables: Tables, kind: str, id_: str, record: Record | None) -> None:
+    table = tables.setdefault(kind, {})
+    if record is None:
+        table.pop(id_, None)
+    else:
+        table[id_] = record

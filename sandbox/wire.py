@@ -31,7 +31,7 @@ def decode(struct: Struct) -> tuple[Props, Secrets]:
 
 
 def encode(props: Props, secrets: Secrets = NO_SECRETS) -> Struct:
-    """The message for plain properties; values at `secrets` are marked as secret, paths that do not exist are ignored."""
+    """The message for plain properties; values at `secrets` are marked as secret, missing ones are ignored."""
     struct = Struct()
     _encode_fields(struct, props, (), secrets)
     return struct

@@ -72,7 +72,7 @@ class MetricAlarm(RecordHandler):
         if "metricName" in inputs:
             self._admit_metric(inputs)
         elif "metricQueries" in inputs:
-            self._admit_queries(inputs["metricQueries"])
+            self._admit_queries(inputs)
         elif "evaluationCriteria" not in inputs:
             raise _invalid("Either MetricName or Metrics must be set")
         if "threshold" not in inputs and "thresholdMetricId" not in inputs and "evaluationCriteria" not in inputs:
@@ -90,19 +90,24 @@ class MetricAlarm(RecordHandler):
         if "statistic" not in inputs and "extendedStatistic" not in inputs:
             raise _invalid("Statistic or ExtendedStatistic is required with metric_name")
         _admit_period(inputs["period"])
-        # A day is the longest an alarm looks back with periods of an hour or more… a week; MSK's metrics are per minute.
+        # With periods under an hour an alarm looks back a day at most.
         if inputs["period"] * inputs["evaluationPeriods"] > 86400 and inputs["period"] < 3600:
             raise _invalid(
                 "Metrics cannot be checked across more than a day (EvaluationPeriods * Period must be <= 86400)."
             )
 
-    def _admit_queries(self, queries: list[dict[str, Any]]) -> None:
+    def _admit_queries(self, inputs: Props) -> None:
+        queries: list[dict[str, Any]] = inputs["metricQueries"]
         ids = [query["id"] for query in queries]
         if len({*ids}) != len(ids):
             raise _invalid("The values for parameter id in MetricDataQueries must be unique")
         returned = [query["id"] for query in queries if query.get("returnData")]
-        if len(returned) != 1:
-            raise _invalid("Exactly one element of the metrics list should return data")
+        band = inputs.get("thresholdMetricId")
+        # An anomaly alarm compares two series, the metric and its band; any other compares one with a number.
+        if len([id_ for id_ in returned if id_ != band]) != 1 or (band is not None and band not in returned):
+            raise _invalid(
+                "Exactly one element of the metrics list should return data, and the threshold metric beside it"
+            )
         for query in queries:
             for used in re.findall(r"\b[a-z][a-zA-Z0-9_]*\b(?!\s*\()", _without_texts(query.get("expression", ""))):
                 if used not in ids:

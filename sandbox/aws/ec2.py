@@ -57,17 +57,15 @@ _NOT_FOUND = {
 }
 
 
-def users_of(aws: Aws, id_: str) -> Iterator[str]:
-    """What has a network interface in a subnet or with a security group: instances, clusters, Replicators."""
-    for kind in (
+def in_use(aws: Aws, id_: str) -> bool:
+    """Whether an instance, cluster, Replicator or VPC connection has interfaces in a subnet or security group."""
+    kinds = (
         INSTANCE,
         "aws:msk/cluster:Cluster",
         "aws:msk/replicator:Replicator",
         "aws:msk/vpcConnection:VpcConnection",
-    ):
-        for user, record in aws.table(kind).items():
-            if id_ in _network_of(record):
-                yield user
+    )
+    return any(id_ in _network_of(record) for kind in kinds for record in aws.table(kind).values())
 
 
 def _network_of(record: Props) -> set[str]:
@@ -247,7 +245,7 @@ class Subnet(RecordHandler):
         }
 
     def release(self, aws: Aws, id_: str, record: Props) -> None:
-        if next(users_of(aws, id_), None):
+        if in_use(aws, id_):
             raise AwsError("DependencyViolation", f"The subnet '{id_}' has dependencies and cannot be deleted.")
 
 
@@ -497,7 +495,7 @@ class SecurityGroup(RecordHandler):
             for held in aws.table(kind).values()
             if held.get("referencedSecurityGroupId") == id_ and held["securityGroupId"] != id_
         ]
-        if referring or next(users_of(aws, id_), None):
+        if referring or in_use(aws, id_):
             raise AwsError("DependencyViolation", f"resource {id_} has a dependent object")
         for kind in (INGRESS_RULE, EGRESS_RULE):
             for rule, held in list(aws.table(kind).items()):

@@ -23,6 +23,18 @@ INSTANCE_PROFILE = kind_of(iam.InstanceProfile)
 
 _DATE = "2026-11-22T12:00:00Z"
 
+_ON_CLUSTERS = "Connect DescribeCluster AlterCluster WriteDataIdempotently"
+_ON_TOPICS = (
+    "DescribeTopic CreateTopic AlterTopic WriteData ReadData DescribeTopicDynamicConfiguration "
+    "AlterTopicDynamicConfiguration"
+)
+_ON_GROUPS = "AlterGroup DescribeGroup"
+
+
+def _kafka_statement(resource: str, actions: str) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": [f"kafka-cluster:{a}" for a in actions.split()], "Resource": resource}
+
+
 MANAGED_POLICIES: dict[str, str] = {
     "AmazonMSKFullAccess": '{"Statement": [{"Effect": "Allow", "Action": "kafka:*", "Resource": "*"}]}',
     "AmazonSSMManagedInstanceCore": '{"Statement": [{"Effect": "Allow", "Action": "ssm:*", "Resource": "*"}]}',
@@ -31,27 +43,9 @@ MANAGED_POLICIES: dict[str, str] = {
     "service-role/AWSMSKReplicatorExecutionRole": json.dumps(
         {
             "Statement": [
-                {
-                    "Effect": "Allow",
-                    "Action": [
-                        f"kafka-cluster:{action}"
-                        for action in ["Connect", "DescribeCluster", "AlterCluster", "DescribeTopic", "CreateTopic", "AlterTopic", "WriteData", "ReadData", "AlterGroup", "DescribeGroup", "DescribeTopicDynamicConfiguration", "AlterTopicDynamicConfiguration", "WriteDataIdempotently"]
-                    ],
-                    "Resource": "arn:aws:kafka:*:*:cluster/*",
-                },
-                {
-                    "Effect": "Allow",
-                    "Action": [
-                        f"kafka-cluster:{action}"
-                        for action in ["DescribeTopic", "CreateTopic", "AlterTopic", "WriteData", "ReadData", "DescribeTopicDynamicConfiguration", "AlterTopicDynamicConfiguration", "AlterCluster"]
-                    ],
-                    "Resource": "arn:aws:kafka:*:*:topic/*/*",
-                },
-                {
-                    "Effect": "Allow",
-                    "Action": ["kafka-cluster:AlterGroup", "kafka-cluster:DescribeGroup"],
-                    "Resource": "arn:aws:kafka:*:*:group/*/*",
-                },
+                _kafka_statement("arn:aws:kafka:*:*:cluster/*", f"{_ON_TOPICS} {_ON_CLUSTERS} {_ON_GROUPS}"),
+                _kafka_statement("arn:aws:kafka:*:*:topic/*/*", f"{_ON_TOPICS} AlterCluster"),
+                _kafka_statement("arn:aws:kafka:*:*:group/*/*", _ON_GROUPS),
             ]
         }
     ),

@@ -1,8 +1,8 @@
 """MSK: clusters, their policies, topics, configurations and VPC connections. Replicators are in `replicator.py`.
 
-Rules of the service are marked with where they were seen: [D] AWS's documentation or service model, [M] measured against
-the live API by cdk-preflight (us-east-1, 2026-09-14), [P] read in terraform-provider-aws. Texts in quotes there are the
-service's own; where none is known the message is the sandbox's.
+Rules of the service are marked with where they were seen: [D] AWS's documentation or service model, [M] measured
+against the live API by cdk-preflight (us-east-1, 2026-09-14), [P] read in terraform-provider-aws. Where the service's
+own text is known it is used; otherwise the message is the sandbox's.
 """
 
 from __future__ import annotations
@@ -210,7 +210,7 @@ class Cluster(Handler):
             yield "storageMode"
 
     def create(self, aws: Aws, inputs: Props) -> str:
-        """CreateCluster without multi-VPC connectivity, which the service refuses there, then UpdateConnectivity [P]."""
+        """CreateCluster without multi-VPC connectivity, which it does not take, then UpdateConnectivity [P]."""
         wanted = dig(inputs, "brokerNodeGroupInfo.connectivityInfo.vpcConnectivity")
         network = dig(inputs, "brokerNodeGroupInfo.connectivityInfo.networkType")
         with aws.call("kafka:CreateCluster"):

@@ -13,8 +13,8 @@ from typing import Any
 from pulumi_aws import msk
 
 from sandbox.aws import iam
-from sandbox.aws.base import Handler, Incomplete, arn, glob, kind_of, listed, one_of, statements, uuid_of
-from sandbox.aws.ec2 import EGRESS_RULE, INGRESS_RULE, SECURITY_GROUP, SUBNET, cidr_block, find
+from sandbox.aws.base import Handler, Incomplete, arn, cidr_block, glob, kind_of, listed, one_of, statements, uuid_of
+from sandbox.aws.ec2 import EGRESS_RULE, INGRESS_RULE, SECURITY_GROUP, SUBNET, find
 from sandbox.aws.logs import admit_log_group
 from sandbox.aws.msk import (
     CLUSTER_POLICY,
@@ -175,7 +175,7 @@ class Replicator(Handler):
         return record and {name: value for name, value in record.items() if not name.startswith("_")}
 
     def update(self, aws: Aws, id_: str, state: Props, inputs: Props) -> None:
-        """UpdateReplicationInfo takes topics, groups, flags and log delivery; the rest is accepted and not applied [P]."""
+        """UpdateReplicationInfo takes topics, groups, flags and log delivery; the rest goes nowhere, silently [P]."""
         record = aws.get(REPLICATOR, id_)
         if record is None:
             raise AwsError("NotFoundException", f"The replicator {id_} does not exist.", status=404)
@@ -190,7 +190,7 @@ class Replicator(Handler):
         record = aws.get(REPLICATOR, id_) or record
         if any(inputs.get(name) != record.get(name) for name in ("tags", "tagsAll")):
             with aws.call("kafka:TagResource"):
-                tags = {name: inputs[name] for name in ("tags", "tagsAll") if name in inputs}
+                tags: Props = {name: inputs[name] for name in ("tags", "tagsAll") if name in inputs}
                 rest = {name: value for name, value in record.items() if name not in ("tags", "tagsAll")}
                 aws.put(REPLICATOR, id_, {**rest, **tags})
 
@@ -275,7 +275,8 @@ def _admit_shape(inputs: Props) -> None:
     identical = dig(topics, "topicNameConfiguration.type") == "IDENTICAL"
     if groups.get("consumerGroupOffsetSyncMode") == "ENHANCED" and not identical:  # [M]
         raise bad_request(
-            "The consumerGroupOffsetSyncMode value ENHANCED is only supported when topicNameConfiguration type is IDENTICAL"
+            "The consumerGroupOffsetSyncMode value ENHANCED is only supported when topicNameConfiguration type is "
+            "IDENTICAL"
         )
 
 
@@ -401,7 +402,7 @@ def _first_problem(aws: Aws, inputs: Props, source: Props, target: Props) -> str
     if denied:
         return f"ACCESS_DENIED: the service execution role lacks {', '.join(denied)}"
     if not _target_reachable(aws, inputs, target):
-        return f"TARGET_CONNECTIVITY: the security groups do not let the replicator reach port {PORT} of the target cluster"
+        return f"TARGET_CONNECTIVITY: no security group rule lets the replicator reach the target cluster on {PORT}"
     return None
 
 
@@ -435,12 +436,12 @@ def _missing_permissions(aws: Aws, inputs: Props, source: str, target: str) -> l
         needed += [(action, side, _inside(cluster, "topic", internal)) for action in internal_actions]
         for sample in _samples(topics["topicsToReplicates"]):
             resource = _inside(cluster, "topic", sample)
-            wanted = ("ReadData", "DescribeTopic") if side == "source" else target_topic_actions
-            needed += [(action, side, resource) for action in wanted]
+            on_topic = ["ReadData", "DescribeTopic"] if side == "source" else target_topic_actions
+            needed += [(action, side, resource) for action in on_topic]
         if groups["synchroniseConsumerGroupOffsets"]:
             for sample in _samples(groups["consumerGroupsToReplicates"]):
-                wanted = ("DescribeGroup",) if side == "source" else ("AlterGroup", "DescribeGroup")
-                needed += [(action, side, _inside(cluster, "group", sample)) for action in wanted]
+                on_group = ["DescribeGroup"] if side == "source" else ["AlterGroup", "DescribeGroup"]
+                needed += [(action, side, _inside(cluster, "group", sample)) for action in on_group]
     documents = list(iam.policies_of(aws, inputs["serviceExecutionRoleArn"].rpartition("/")[2]))
     missing = [
         f"kafka-cluster:{action} on the {side}'s {resource.split(':')[5].split('/')[0]}"

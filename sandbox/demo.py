@@ -1,0 +1,293 @@
+"""`make demo`: the pair's whole life on this machine, by the ordinary Pulumi command, against the stand-in for AWS.
+
+Each step runs a real command and then checks what it claims; the table at the end says what held. The exit code is 0
+when everything held, 1 when something did not, 130 after Ctrl-C.
+"""
+
+import contextlib
+import json
+import re
+import shutil
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import click
+from rich.console import Console
+from rich.panel import Panel
+from rich.status import Status
+from rich.table import Table
+
+from sandbox.cli import Pulumi, PulumiError, Result
+from sandbox.server import Sandbox
+
+ROOT = Path(__file__).resolve().parent.parent
+PRIMARY, SECONDARY = "primary", "secondary"
+REGIONS = {PRIMARY: "us-east-1", SECONDARY: "us-east-2"}
+
+FOR_THE_DEMO = {"iamWaitSeconds": 0, "protect": False}
+"""What differs from a real deployment: the stand-in knows a role at once, and the demo takes everything down again."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """A claim, and whether it held."""
+
+    claim: str
+    held: bool
+    seen: str
+    seconds: float
+
+
+class Demo:
+    """The steps, in order. Each notes its checks; a command that fails ends the demo, with what it said."""
+
+    def __init__(self, console: Console, sandbox: Sandbox, pulumi: Pulumi) -> None:
+        self.console = console
+        self.sandbox = sandbox
+        self.pulumi = pulumi
+        self.checks: list[Check] = []
+        self._status: Status | None = None
+        self._done = 0
+        self._seconds = 0.0
+        pulumi.on_line = self._progress
+
+    def run(self) -> None:
+        for number, step in enumerate(self.steps(), start=1):
+            title, _, explanation = (step.__doc__ or "").partition(". ")
+            self.console.print(f"\n[bold cyan]{number}. {title}.[/] [dim]{explanation}[/]")
+            step()
+
+    def steps(self) -> list[Callable[[], None]]:
+        return [
+            self.deploy,
+            self.change_nothing,
+            self.prepare_failback,
+            self.end_failback,
+            self.stop_a_violation,
+            self.lose_a_region,
+            self.tear_down,
+        ]
+
+    def deploy(self) -> None:
+        """Deploy both stacks. The primary first; the secondary hosts the Replicator, as its cluster is the target."""
+        for stack in REGIONS:
+            self.pulumi.init(stack, FOR_THE_DEMO)
+            result = self.command("up", stack)
+            self.check(f"{stack} comes up", result.ok, f"{len(result.changed('create'))} resources created")
+        self.show_pair()
+        replicators = {stack: self.pulumi.outputs(stack).get("replicatorName") for stack in REGIONS}
+        self.check(
+            "only the secondary stack hosts a Replicator",
+            replicators == {PRIMARY: None, SECONDARY: "msk-dr-primary-to-secondary"},
+            str(replicators[SECONDARY]),
+        )
+
+    def change_nothing(self) -> None:
+        """Update again. Nothing may change."""
+        for stack in REGIONS:
+            result = self.command("up", stack)
+            self.check(f"a second `up` of {stack} changes nothing", not result.changes, _summary(result))
+
+    def prepare_failback(self) -> None:
+        """Prepare failback. One value on the primary stack, `direction`, adds the reverse Replicator."""
+        self.configure(PRIMARY, "direction", "bidirectional")
+        result = self.command("up", PRIMARY)
+        self.show_changes(result)
+        self.added = {step.urn for step in result.changes if step.op == "create"}
+        self.check(
+            "`bidirectional` adds the reverse Replicator and its own parts, nothing else",
+            self.added == {step.urn for step in result.changes} and all(map(_belongs_to_reverse, self.added)),
+            _summary(result),
+        )
+
+    def end_failback(self) -> None:
+        """End failback. The value goes back, and what it added goes with it."""
+        self.configure(PRIMARY, "direction", "primary-to-secondary")
+        result = self.command("up", PRIMARY)
+        self.show_changes(result)
+        removed = {step.urn for step in result.changes if step.op == "delete"}
+        self.check(
+            "switching back removes exactly what was added",
+            bool(removed) and removed == self.added and len(removed) == len(result.changes),
+            _summary(result),
+        )
+
+    def stop_a_violation(self) -> None:
+        """Weaken the pair. The policy pack stops `up` before the Replicator is touched."""
+        self.configure(SECONDARY, "offsetSyncMode", "LEGACY")
+        self.configure(SECONDARY, "topicNames", "PREFIXED_WITH_SOURCE_CLUSTER_ALIAS")
+        self.sandbox.forget_calls()
+        result = self.command("up", SECONDARY, "--policy-pack", str(ROOT / "policies"), may_fail=True)
+        found = re.search(r"\[mandatory\].*?msk-replicator-names-identical[^\n]*(\n[^\n]+){1,4}", result.output)
+        if found:
+            self.console.print(Panel(found.group(0).strip(), title="pulumi up", border_style="red", expand=False))
+        touched = [
+            call.operation for call in self.sandbox.calls(REGIONS[SECONDARY]) if _changes_a_replicator(call.operation)
+        ]
+        self.check(
+            "a mandatory violation stops `up` before the Replicator is touched",
+            not result.ok and found is not None and not touched,
+            "msk-replicator-names-identical",
+        )
+        for key in ("offsetSyncMode", "topicNames"):
+            self.configure(SECONDARY, key, None)
+
+    def lose_a_region(self) -> None:
+        """Lose the primary Region. Every call to us-east-1 fails; the secondary stack must not care."""
+        self.sandbox.fail(REGIONS[PRIMARY])
+        self.console.print(f"  [red]{REGIONS[PRIMARY]} refuses every call now[/]")
+        result = self.command("preview", PRIMARY, "--refresh", may_fail=True)
+        self.check("the failure is real: the primary stack cannot be refreshed", not result.ok, "the call failed")
+        self.sandbox.forget_calls()
+        result = self.command("preview", SECONDARY)
+        self.check("the secondary stack previews", result.ok and not result.changes, _summary(result))
+        self.configure(SECONDARY, "rpoSeconds", "30")
+        result = self.command("up", SECONDARY)
+        self.check("and updates: a shorter recovery point objective", bool(result.changed("update")), _summary(result))
+        calls = self.sandbox.calls(REGIONS[PRIMARY])
+        self.check(f"no call went to {REGIONS[PRIMARY]}", not calls, f"{len(calls)} calls")
+        self.sandbox.heal(REGIONS[PRIMARY])
+
+    def tear_down(self) -> None:
+        """Take everything down. The stack that hosts the Replicator first."""
+        for stack in (SECONDARY, PRIMARY):
+            result = self.command("destroy", stack)
+            left = self.pulumi.export(stack)
+            self.check(f"{stack} is gone", not left, f"{len(result.changed('delete'))} resources deleted")
+
+    def command(self, name: str, stack: str, *arguments: str, may_fail: bool = False) -> Result:
+        """An engine command, shown as one would type it. Raises PulumiError when it fails and may not."""
+        shown = " ".join(["pulumi", name, "--stack", stack, *arguments]).replace(f"{ROOT}/", "")
+        method = {"up": self.pulumi.up, "preview": self.pulumi.preview, "destroy": self.pulumi.destroy}[name]
+        self._done = 0
+        began = time.monotonic()
+        with self.console.status(f"[bold]{shown}") as self._status:
+            result = method(stack, *arguments)
+        self._seconds = time.monotonic() - began
+        self.console.print(f"  [bold]$ {shown}[/]  [dim]{_summary(result)}, {self._seconds:.1f} s[/]")
+        return result if may_fail else result.check()
+
+    def configure(self, stack: str, key: str, value: str | None) -> None:
+        shown = f"set {key} {value}" if value is not None else f"rm {key}"
+        self.console.print(f"  [bold]$ pulumi config {shown} --stack {stack}[/]")
+        self.pulumi.set_config(stack, key, value)
+
+    def check(self, claim: str, held: bool, seen: str) -> None:
+        self.checks.append(Check(claim, held, seen, self._seconds))
+        mark = "[green]✓[/]" if held else "[red]✗[/]"
+        self.console.print(f"  {mark} {claim} [dim]({seen})[/]")
+
+    def show_pair(self) -> None:
+        table = Table("", *REGIONS, title="What the stacks export", title_justify="left", box=None, pad_edge=True)
+        outputs = {stack: self.pulumi.outputs(stack) for stack in REGIONS}
+        for name in ("region", "clusterName", "clusterArn", "bootstrapBrokers", "clientInstanceId", "replicatorName"):
+            values = [str(outputs[stack].get(name) or "–") for stack in REGIONS]
+            table.add_row(f"[dim]{name}[/]", *(value.replace(",", ",\n") for value in values))
+        self.console.print(table)
+
+    def show_changes(self, result: Result) -> None:
+        names = {"create": ("+", "green"), "delete": ("-", "red")}
+        kinds = Counter((step.op, step.type) for step in result.changes)
+        for (op, kind), count in sorted(kinds.items()):
+            sign, colour = names.get(op, ("~", "yellow"))
+            self.console.print(f"    [{colour}]{sign} {kind}[/]" + (f" × {count}" if count > 1 else ""))
+
+    def show_result(self) -> bool:
+        """The final table; whether everything held."""
+        table = Table("", "claim", "seen", title="What held", title_justify="left", show_lines=False)
+        for check in self.checks:
+            table.add_row("[green]✓[/]" if check.held else "[red]✗[/]", check.claim, check.seen)
+        self.console.print()
+        self.console.print(table)
+        return all(check.held for check in self.checks)
+
+    def _progress(self, line: str) -> None:
+        """Counts resources as the CLI reports them, so that a long command does not look hung."""
+        if self._status is None or not (found := re.search(r"(created|updated|deleted)\b.*\(", line)):
+            return
+        self._done += 1
+        self._status.update(f"[bold]{self._done} resources {found.group(1)}[/]")
+
+
+def _summary(result: Result) -> str:
+    counts = {op: count for op, count in sorted(result.summary.items()) if op != "same"}
+    if not result.ok:
+        return "stopped"
+    words = {"create": "created", "delete": "deleted", "update": "updated", "replace": "replaced", "read": "read"}
+    return ", ".join(f"{count} {words.get(op, op)}" for op, count in counts.items()) or "nothing changed"
+
+
+def _belongs_to_reverse(urn: str) -> bool:
+    kind, _, name = urn.rpartition("::")
+    return name.startswith("msk-dr-secondary-to-primary") and "msk-dr:index:Replicator" in kind
+
+
+def _changes_a_replicator(operation: str) -> bool:
+    return operation in ("kafka:CreateReplicator", "kafka:UpdateReplicationInfo", "kafka:DeleteReplicator")
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[None]:
+    """SIGTERM ends the demo like Ctrl-C, so that it cleans up."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--folder", type=click.Path(path_type=Path), default=ROOT / ".sandbox" / "demo", help="Where it works.")
+@click.option("--keep", is_flag=True, help="Leave the folder (state, calls, logs) behind.")
+@click.option("--report", type=click.Path(path_type=Path), help="Write the checks to this file as JSON.")
+def main(folder: Path, keep: bool, report: Path | None) -> None:
+    """Deploy the pair, fail back and lose a Region: on this machine, without an AWS account."""
+    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    console.print(
+        Panel(
+            "The real Pulumi engine and this repository's program, against a local stand-in for AWS.\n"
+            "[bold]Nothing is created at AWS[/], and no Kafka runs.",
+            title="msk-dr",
+            border_style="cyan",
+            expand=False,
+        )
+    )
+    shutil.rmtree(folder, ignore_errors=True)
+    began = time.monotonic()
+    held = False
+    try:
+        with _signals(), Sandbox(folder) as sandbox:
+            demo = Demo(console, sandbox, Pulumi(ROOT, folder / "projects", sandbox.env))
+            try:
+                demo.run()
+            except PulumiError as error:
+                console.print(f"[red]{' '.join(error.result.command)} failed:[/]")
+                console.print(error.result.output, markup=False)
+                demo.check("every command succeeds", False, error.result.command[1])
+            held = demo.show_result()
+            if report:
+                report.write_text(json.dumps([vars(check) for check in demo.checks], indent=2) + "\n")
+    except KeyboardInterrupt:
+        console.print("\n[yellow]Stopped; cleaning up.[/]")
+        sys.exit(130)
+    finally:
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
+    console.print(
+        f"\n{'Everything held' if held else '[red]Something did not hold[/]'}, in {time.monotonic() - began:.0f} s."
+    )
+    sys.exit(0 if held else 1)
+
+
+if __name__ == "__main__":
+    main()
