@@ -1,0 +1,15 @@
+"""What holds for every test. Folders with needs of their own have a conftest of their own."""
+
+import os
+
+import pytest
+
+# An Output in a string is a mistake that would otherwise end in a resource's name.
+os.environ.setdefault("PULUMI_ERROR_OUTPUT_STRING", "true")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # A test that returns something asserts nothing.
+    config.addinivalue_line("filterwarnings", "error::pytest.PytestReturnNotNoneWarning")
+    # The SDK warns of classes of its own that nobody here uses.
+    config.addinivalue_line("filterwarnings", "ignore::DeprecationWarning:pulumi_aws")
