@@ -101,7 +101,9 @@ class Checked:
 
 def _not_one_of(key: str, value: Any, allowed: Sequence[Any]) -> Iterator[str]:
     if value not in allowed:
-        close = difflib.get_close_matches(str(value), [str(choice) for choice in allowed], n=1)
+        given, choices = str(value), [str(choice) for choice in allowed]
+        longer = [choice for choice in choices if given and choice.startswith(given)]
+        close = longer or difflib.get_close_matches(given, choices, n=1)
         hint = f"Did you mean {close[0]!r}?" if close else "Set it to one of them."
         yield f"{key} is {value!r}; it must be one of {', '.join(map(str, allowed))}. {hint}"
 
@@ -466,8 +468,10 @@ class ReplicatorSettings(Checked):
 
 def _pattern_problems(key: str, patterns: tuple[str, ...], kind: str, *, may_be_empty: bool = False) -> Iterator[str]:
     least, most, longest = limits.REPLICATOR_LISTS[kind]
-    if len(patterns) > most or len(patterns) < (0 if may_be_empty else least):
-        yield f"{key} has {len(patterns)} patterns; it must have {least} to {most}. Write ['.*'] for everything."
+    least = 0 if may_be_empty else least
+    if not least <= len(patterns) <= most:
+        hint = "Join some of them with '|'." if patterns else "Write ['.*'] for everything."
+        yield f"{key} has {len(patterns)} patterns; it must have {least} to {most}. {hint}"
     for pattern in patterns:
         if problem := problem_with(pattern, longest):
             yield f"{key} has {pattern!r}, which {problem}."
