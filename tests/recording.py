@@ -183,7 +183,7 @@ def stack_config(stack: str, overrides: Mapping[str, Any], region: str | None = 
     """A stack's configuration as the engine hands it to the program: text, JSON where it is no text."""
     values = {f"{PROJECT}:{key}": entry["default"] for key, entry in project()["config"].items() if "default" in entry}
     values |= stack_file(stack)
-    values |= {f"{PROJECT}:{key}": value for key, value in overrides.items()}
+    values |= {key if ":" in key else f"{PROJECT}:{key}": value for key, value in overrides.items()}
     values |= {"aws:region": region} if region else {}
     return {
         key: value if isinstance(value, str) else json.dumps(value)
