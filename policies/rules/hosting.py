@@ -95,19 +95,24 @@ def _documents(role: Resource, stack: Stack) -> Iterator[tuple[str, Props]]:
             yield policy.name, policy.document("policy")
     for inline in role.items("inlinePolicies"):
         yield inline.text("name", role.name), inline.document("policy")
-    for attachment in stack.of(ROLE_POLICY_ATTACHMENT):
-        if _is(role, stack, attachment):
-            for policy in stack.targets(attachment, attachment, "policyArn", ["arn"], POLICY):
-                yield policy.name, policy.document("policy")
+    for holder, path in _attached(role, stack):
+        for policy in stack.targets(holder, holder, path, ["arn"], POLICY):
+            yield policy.name, policy.document("policy")
 
 
 def _foreign_policies(role: Resource, stack: Stack) -> Iterator[str]:
     """The ARNs of a role's policies that the stack does not declare."""
+    for holder, path in _attached(role, stack):
+        declared = [policy.raw("arn") for policy in stack.targets(holder, holder, path, ["arn"], POLICY)]
+        yield from (policy for policy in holder.texts(path) if policy not in declared)
+
+
+def _attached(role: Resource, stack: Stack) -> Iterator[tuple[Resource, str]]:
+    """Where policies are attached to a role by ARN: resources and the paths in them."""
+    yield role, "managedPolicyArns"
     for attachment in stack.of(ROLE_POLICY_ATTACHMENT):
-        if _is(role, stack, attachment) and not stack.targets(attachment, attachment, "policyArn", ["arn"], POLICY):
-            yield attachment.text("policyArn")
-    declared = [policy.raw("arn") for policy in stack.of(POLICY)]
-    yield from (policy for policy in role.texts("managedPolicyArns") if policy not in declared)
+        if _is(role, stack, attachment):
+            yield attachment, "policyArn"
 
 
 def _is(role: Resource, stack: Stack, holder: Resource) -> bool:

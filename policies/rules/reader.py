@@ -24,9 +24,11 @@ class UnknownValue(Exception):
 
 def plain(value: Any) -> Any:
     """The proxies of `pulumi_policy` as dicts and lists, with UNKNOWN for what they refuse to show."""
+    if value is None or isinstance(value, str | float | int):
+        return value
     if isinstance(value, Mapping):
         return {key: _shown(value, key) for key in value}
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+    if isinstance(value, Sequence):
         return [_shown(value, index) for index in range(len(value))]
     return value
 

@@ -172,12 +172,12 @@ def entries_have_one_kind(replicator: Resource) -> Findings:
 
 def ends_are_named_once(replicator: Resource) -> Findings:
     for end in ENDS:
-        named = [f"{end}KafkaCluster{by}" for by in ("Arn", "Id") if replicator.has(f"{INFO}.{end}KafkaCluster{by}")]
-        if len(named) != 1:
+        by_arn, by_id = (replicator.has(f"{INFO}.{end}KafkaCluster{by}") for by in ("Arn", "Id"))
+        if by_arn == by_id:
             words = f"Cannot specify both {end}KafkaClusterArn and {end}KafkaClusterId"
             yield (
-                f"{INFO} has {' and '.join(named) or f'no {end}'}; it must have one of them {refused(words)}. Keep the "
-                "ARN of an MSK cluster."
+                f"{INFO} has {'both' if by_arn else 'neither'} {end}KafkaClusterArn and {end}KafkaClusterId; it must "
+                f"have one of them {refused(words)}. Keep the ARN of an MSK cluster."
             )
 
 
