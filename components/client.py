@@ -14,7 +14,7 @@ from pulumi_aws.ec2.security_group import SecurityGroup
 from pulumi_aws.ssm.get_parameter import get_parameter_output
 from pulumi_aws.vpc.security_group_egress_rule import SecurityGroupEgressRule
 
-from components.limits import EXPRESS_KAFKA_VERSIONS
+from components.limits import EXPRESS_KAFKA_VERSIONS, partition
 from config import ClientSettings, as_inputs
 
 IMAGE: Final = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64"
@@ -30,7 +30,7 @@ TRUST_POLICY: Final = {
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
 }
 
-SESSION_MANAGER: Final = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
+SESSION_MANAGER: Final = "iam::aws:policy/AmazonSSMManagedInstanceCore"
 
 
 class KafkaClient(pulumi.ComponentResource):
@@ -63,7 +63,9 @@ class KafkaClient(pulumi.ComponentResource):
             tags=settings.tags,
             opts=child,
         )
-        attachment = iam.RolePolicyAttachment(name, role=role.name, policy_arn=SESSION_MANAGER, opts=child)
+        attachment = iam.RolePolicyAttachment(
+            name, role=role.name, policy_arn=f"arn:{partition(settings.region)}:{SESSION_MANAGER}", opts=child
+        )
         policy = iam.RolePolicy(
             name, role=role.id, policy=pulumi.Output.json_dumps(client_policy(cluster_arn)), opts=child
         )

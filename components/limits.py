@@ -110,6 +110,14 @@ REGION_ID: Final = re.compile(
 """A Region's id inside a longer name."""
 
 
+def partition(region: str) -> str:
+    """First part of a Region's ARNs (AWS general reference, partitions, 2026-09)."""
+    for start, name in (("cn-", "aws-cn"), ("us-gov-", "aws-us-gov")):
+        if region.startswith(start):
+            return name
+    return "aws"
+
+
 def zone_id_prefix(region: str) -> str:
     """First part of a Region's zone ids: `use2` for us-east-2, `apse1` for ap-southeast-1."""
     words = re.findall("gov|north|south|east|west|central", region)
