@@ -168,10 +168,11 @@ def _holder(props: Props, group: Resource) -> Resource:
 
 
 def _openings_of(group: Resource, stack: Stack) -> Iterator[Opening]:
-    yield from openings(group)
     for rule in stack.of(INGRESS_RULE, EGRESS_RULE, SECURITY_GROUP_RULE):
         if group.urn in [g.urn for g in stack.targets(rule, rule, "securityGroupId", ["id"], SECURITY_GROUP)]:
             yield from openings(rule)
+    # Rules inside the group come last: as outputs they are unknown until the group is there.
+    yield from openings(group)
 
 
 def metadata_needs_a_token(instance: Resource) -> Findings:

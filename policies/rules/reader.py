@@ -196,11 +196,14 @@ class Resources:
         """The resources that the value or values at `path` of `holder`, a part of `of`, stand for.
 
         Those with an output among `keys` of that value; while the value is unknown, or where they lack such an output,
-        those that the property was computed from.
+        those that the property was computed from. Raises UnknownValue when an unknown value comes from nowhere known.
         """
         values = _listed(holder.raw(path))
         top = re.split(r"[.\[]", holder.where or path)[0]
         sources = of.depends_on.get(top, ()) if values else ()
+        if not sources and any(value is UNKNOWN for value in values):
+            holder.note(path)
+            raise UnknownValue
         return [
             r
             for r in self.of(*types)

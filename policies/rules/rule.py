@@ -105,15 +105,19 @@ class Stack(Resources):
 
 
 class Pack:
-    """The policies of a table. `configured` holds what each rule that is switched on was configured with.
+    """The policies of a table, and what the last of them have to know of the others.
 
-    Pulumi tells a policy only its own configuration. Every rule sees at least the stack's root resource before the
-    policies on whole stacks run, so these find all of it here. Workers only ever store equal values: no lock is needed.
+    Pulumi tells a policy only its own configuration and one resource. Every rule that is switched on sees at least the
+    stack's root resource before the policies on whole stacks run, so these find all of it here. Four workers call the
+    policies at once; each entry has one writer, and storing it is a single step: no lock is needed.
     """
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self.rules = rules
         self.configured: dict[str, Mapping[str, Any]] = {}
+        """What each rule was configured with."""
+        self.waiting: dict[tuple[str, str], str] = {}
+        """Names of the resources that have to wait for the update to be judged, by rule and URN."""
 
     def policies(self) -> list[Policy]:
         return [self._policy(rule) for rule in self.rules]
@@ -141,13 +145,16 @@ class Pack:
         return ResourceValidationPolicy(validate=lambda args, report: self._judge_resource(rule, args, report), **row)
 
     def _judge_resource(self, rule: Rule, args: ResourceValidationArgs, report: ReportViolation) -> None:
-        config = self.configured[rule.name] = args.get_config()
+        self.configured[rule.name] = args.get_config()
         if args.resource_type not in rule.types:
             args.not_applicable()
-        resource = resource_of(args, rule.settings(config))
-        found = [] if self.exempts(rule, resource) else rule.judge(resource)
+        resource = resource_of(args, rule.settings(args.get_config()))
+        if self.exempts(rule, resource):
+            return
+        found = rule.judge(resource)
         for finding in found:
             report(finding, None)
+        self.note(rule, resource)
         if resource.missing and not found:
             # Keeps the rule from counting as passed; `msk-preview-complete` tells the user.
             args.not_applicable(f"{', '.join(resource.missing)}: known during the update only")
@@ -158,6 +165,13 @@ class Pack:
         for resource in self.judged(rule, stack):
             for finding in rule.judge(resource, stack):
                 report(finding, resource.urn)
+            self.note(rule, resource)
+
+    def note(self, rule: Rule, resource: Resource) -> None:
+        """Remembers whether a resource has to wait for the update to be judged by a rule."""
+        self.waiting.pop((rule.name, resource.urn), None)
+        if resource.missing:
+            self.waiting[rule.name, resource.urn] = resource.name
 
     def judged(self, rule: Rule, stack: Stack) -> Iterator[Resource]:
         """The resources of a stack that a rule judges, each with the rule's options and nothing noted as unknown."""

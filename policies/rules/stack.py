@@ -57,18 +57,12 @@ def options_are_known(root: Resource, stack: Stack) -> Findings:
 
 def everything_is_judged(root: Resource, stack: Stack) -> Findings:
     waiting: dict[str, list[str]] = {}
-    for rule in stack.pack.rules:
-        if rule.name not in stack.pack.configured or everything_is_judged in rule.stack_checks:
-            continue
-        for resource in stack.pack.judged(rule, stack):
-            rule.judge(resource, stack)
-            if resource.missing:
-                waiting.setdefault(resource.name, []).append(rule.name)
+    for (rule, _), resource in sorted(stack.pack.waiting.items()):
+        waiting.setdefault(resource, []).append(rule)
     if waiting:
-        count = sum(map(len, waiting.values()))
-        listed = "; ".join(f"{name}: {', '.join(rules)}" for name, rules in sorted(waiting.items()))
+        listed = "; ".join(f"{resource}: {', '.join(rules)}" for resource, rules in sorted(waiting.items()))
         yield (
-            f"{count} checks wait for values that only the update knows; they must not be taken for passed. They run "
-            "during the update, "
-            f"those of one resource before it is touched, those of the stack at its end. {listed}."
+            f"{len(stack.pack.waiting)} checks wait for values that only the update knows; they must not be taken for "
+            "passed. They run during the update, those of one resource before it is touched, those of the stack at its "
+            f"end. {listed}."
         )

@@ -32,12 +32,12 @@ from pulumi_policy.policy import _NotApplicableError, _PolicyAnalyzerServicer
 from pulumi_policy.proxy import unknown_checking_proxy
 
 from policies.rules import RULES, Pack
+from policies.rules.tokens import SECURITY_GROUP, STACK
 from tests import recording
 
 UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 """What stands on the wire for a text that is not known before the update."""
 
-STACK_TYPE: Final = "pulumi:pulumi:Stack"
 LEVELS: Final = {
     "advisory": proto.ADVISORY,
     "mandatory": proto.MANDATORY,
@@ -126,8 +126,8 @@ def world(stack: str, direction: str, **config: Any) -> World:
 @functools.cache
 def _world(stack: str, direction: str, config: tuple[tuple[str, str], ...]) -> World:
     run = recording.run_program(stack, direction, **{key: ast.literal_eval(value) for key, value in config})
-    root = f"urn:pulumi:{stack}::{recording.PROJECT}::{STACK_TYPE}::{recording.PROJECT}-{stack}"
-    cases = [Case(STACK_TYPE, f"{recording.PROJECT}-{stack}", root, {}, dict(run.exports))]
+    root = f"urn:pulumi:{stack}::{recording.PROJECT}::{STACK}::{recording.PROJECT}-{stack}"
+    cases = [Case(STACK, f"{recording.PROJECT}-{stack}", root, {}, dict(run.exports))]
     cases += [_case(resource, run.region) for resource in run.resources]
     return World(cases, run.region)
 
@@ -137,6 +137,9 @@ def _case(resource: recording.Resource, region: str) -> Case:
     if resource.typ.startswith("aws:"):
         made = recording.Made(name=resource.name, inputs=inputs, region=region)
         computed = {"id": resource.id, **recording.COMPUTED[resource.typ](made)}
+        if resource.typ == SECURITY_GROUP:
+            # The provider reads what rules of their own have put in.
+            computed |= {"ingress": [], "egress": []}
         if not resource.typ.startswith("aws:iam/"):
             inputs["region"] = region
         if "tags" in inputs:
@@ -289,7 +292,7 @@ def made_up(world: World) -> dict[str, set[str]]:
 def _sources(world: World) -> dict[str, dict[str, list[str]]]:
     """For each URN the URNs that each of its properties was computed from."""
     owner = {token: urn for urn, tokens in made_up(world).items() for token in tokens}
-    known = re.compile("|".join(map(re.escape, sorted(owner, key=len, reverse=True))))
+    known = re.compile("|".join(map(re.escape, sorted(owner, key=len, reverse=True))) or "(?!)")
     return {
         case.urn: {
             key: list(dict.fromkeys(owner[token] for token in known.findall(json.dumps(value))))
@@ -301,8 +304,9 @@ def _sources(world: World) -> dict[str, dict[str, list[str]]]:
 
 def _outputs(case: Case, preview: "Preview | None") -> dict[str, Any]:
     if preview and case.typ.startswith("aws:"):
-        return {**preview.hide(case.inputs), **dict.fromkeys(case.computed.keys() - case.inputs.keys(), UNKNOWN)}
-    return preview.hide(case.inputs | case.computed) if preview else case.inputs | case.computed
+        return {**dict.fromkeys(case.computed, UNKNOWN), **preview.hide(case.inputs)}
+    outputs = case.computed | case.inputs
+    return preview.hide(outputs) if preview else outputs
 
 
 _proxies: dict[str, Any] = {}

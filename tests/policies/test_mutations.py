@@ -13,15 +13,17 @@ import inspect
 import itertools
 import types
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
 from policies.rules import RULES, Pack, Rule
+from policies.rules.reader import Resource
 from policies.rules.rule import Stack
 from tests.policies import kit
-from tests.policies.spoils import ALLOWANCES, SPOILS, Spoil, baseline
+from tests.policies.spoils import ALLOWANCES, SPOILS, Allowance, Spoil, baseline
 from tests.recording import DIRECTIONS, STACKS
 
 MODULES = ("access", "authentication", "cluster", "hosting", "iam", "network", "parts", "replicator", "stack")
@@ -146,7 +148,9 @@ def target(mutant: Mutant) -> types.FunctionType:
 class Situation:
     """A stack that is read once, with the violations that each rule must find in it."""
 
-    def __init__(self, world: kit.World, config: object, expected: Counter[str], *, preview: bool = False) -> None:
+    def __init__(
+        self, world: kit.World, config: Mapping[str, Any], expected: Counter[str], *, preview: bool = False
+    ) -> None:
         hidden = kit.Preview(world) if preview else None
         self.expected = expected
         self.pack = Pack(RULES)
@@ -155,12 +159,18 @@ class Situation:
         }
         self.stack = Stack(kit.resources(world, hidden), self.pack)
         self.inputs = Stack(kit.resources(world, hidden, inputs=True), self.pack)
+        for rule in RULES if preview else ():
+            for resource in self.judged(rule):
+                rule.judge(resource, self.stack)
+                self.pack.note(rule, resource)
+
+    def judged(self, rule: Rule) -> Iterator[Resource]:
+        return self.pack.judged(rule, self.stack if rule.stack_checks else self.inputs)
 
     def is_judged_otherwise(self, rule: Rule) -> bool:
         if rule.name not in self.pack.configured:
             return False
-        stack = self.stack if rule.stack_checks else self.inputs
-        count = sum(len(rule.judge(resource, stack)) for resource in self.pack.judged(rule, stack))
+        count = sum(len(rule.judge(resource, self.stack)) for resource in self.judged(rule))
         return count != self.expected[rule.name]
 
 
@@ -168,7 +178,8 @@ class Situation:
 def situations() -> list[Situation]:
     """The stacks of all tables with what must be found in them, and their first previews where nothing must be."""
     found = []
-    for entry in (*SPOILS, *ALLOWANCES):
+    entries: tuple[Spoil | Allowance, ...] = (*SPOILS, *ALLOWANCES)
+    for entry in entries:
         world = baseline()
         entry.change(world)
         expected: Counter[str] = Counter(getattr(entry, "also", ()))
