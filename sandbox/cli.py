@@ -163,8 +163,12 @@ class Pulumi:
             self.run("config", "rm", key, "--stack", stack).check()
             return
         text = value if isinstance(value, str) else json.dumps(value)
-        kind = ["--type", "json"] if isinstance(value, list | dict) else []
-        self.run("config", "set", key, "--stack", stack, *kind, "--", text).check()
+        if isinstance(value, list | dict):
+            # `config set` would store the JSON as text, which the project's schema refuses.
+            entry = {key: {"value": text, "objectValue": value}}
+            self.run("config", "set-all", "--stack", stack, "--json", json.dumps(entry)).check()
+        else:
+            self.run("config", "set", key, "--stack", stack, "--", text).check()
 
     def preview(self, stack: str, *arguments: str) -> Result:
         return self.engine("preview", stack, "--diff", *arguments)

@@ -30,7 +30,9 @@ class Change:
     replaces: bool = False
 
 
-def changes(schema: Schema, rules: Rules, state: Props, inputs: Props, replacing: frozenset[str]) -> list[Change]:
+def changes(
+    schema: Schema, rules: Rules, state: Props, inputs: Props, replacing: frozenset[str] = frozenset()
+) -> list[Change]:
     """Every difference between `state` and `inputs`; `replacing` are paths that force a replacement this time only."""
     forced = rules.replace | replacing | ({"region"} if schema.regional else frozenset())
     found = _object_changes(_input_properties(schema), rules, state, inputs, "", "")

@@ -20,7 +20,7 @@ from sandbox.check import Failure, ProviderConfig, fill_in, plain, shape_failure
 from sandbox.cloud import Aws, AwsError, Cloud
 from sandbox.diff import Change, changes, foreseen, merged
 from sandbox.schema import function_schema
-from sandbox.wire import UNKNOWN, Props, Secrets, decode, encode
+from sandbox.wire import UNKNOWN, Props, Secrets, carried, decode, encode
 
 log = logging.getLogger("sandbox")
 
@@ -97,7 +97,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             return proto.CheckResponse(
                 failures=[proto.CheckFailure(property=f.property, reason=f.reason) for f in failures]
             )
-        return proto.CheckResponse(inputs=encode(inputs, secrets))
+        return proto.CheckResponse(inputs=encode(inputs, carried(secrets, inputs)))
 
     def Diff(self, request: Any, context: grpc.ServicerContext) -> Any:
         handler = self._handler(request.type, context)

@@ -37,6 +37,22 @@ def encode(props: Props, secrets: Secrets = NO_SECRETS) -> Struct:
     return struct
 
 
+def carried(secrets: Secrets, props: Props) -> Secrets:
+    """Where secrets are after `Check`: tags are repeated in `tagsAll`, and an object may have become a text."""
+    repeated = {("tagsAll", *path[1:]) for path in secrets if path[0] == "tags"}
+    return frozenset(_innermost(path, props) for path in secrets | repeated)
+
+
+def _innermost(path: Path, props: Props) -> Path:
+    value: Any = props
+    for depth, key in enumerate(path):
+        try:
+            value = value[key]
+        except (KeyError, IndexError, TypeError):
+            return path[:depth]
+    return path
+
+
 def contains_unknown(value: Any) -> bool:
     """Whether the value or anything inside it is known only during the update."""
     if isinstance(value, dict):

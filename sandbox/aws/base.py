@@ -166,6 +166,13 @@ def one_of(inputs: Props, path: str, allowed: Sequence[str]) -> Iterator[Failure
         yield Failure(path, f"expected {path} to be one of [{choices}], got {value}")
 
 
+def in_range(inputs: Props, name: str, low: int, high: int) -> Iterator[Failure]:
+    """A number that the provider itself compares with limits; absent and unknown pass."""
+    value = inputs.get(name)
+    if value is not None and value != UNKNOWN and not low <= value <= high:
+        yield Failure(name, f"expected {name} to be in the range ({low} - {high}), got {value}")
+
+
 def exactly_one(inputs: Props, *names: str) -> Iterator[Failure]:
     given = [name for name in names if name in inputs]
     if len(given) != 1:

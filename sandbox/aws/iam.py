@@ -9,7 +9,7 @@ from typing import Any
 
 from pulumi_aws import iam
 
-from sandbox.aws.base import RecordHandler, glob, json_failures, kind_of, listed, statements
+from sandbox.aws.base import RecordHandler, glob, in_range, json_failures, kind_of, listed, statements
 from sandbox.check import Failure
 from sandbox.cloud import Aws, AwsError
 from sandbox.regions import ACCOUNT
@@ -158,8 +158,7 @@ class Role(RecordHandler):
     def check(self, inputs: Props) -> Iterable[Failure]:
         yield from json_failures(inputs, "assumeRolePolicy")
         yield from _name_failures(inputs, 64)
-        if not 3600 <= inputs["maxSessionDuration"] <= 43200:
-            yield Failure("maxSessionDuration", "expected max_session_duration to be in the range (3600 - 43200)")
+        yield from in_range(inputs, "maxSessionDuration", 3600, 43200)
 
     def admit(self, aws: Aws, inputs: Props) -> None:
         if aws.get(ROLE, inputs["name"]) is not None:

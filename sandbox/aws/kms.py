@@ -9,7 +9,18 @@ from typing import Any
 
 from pulumi_aws import kms
 
-from sandbox.aws.base import RecordHandler, arn, glob, json_failures, kind_of, listed, one_of, statements, uuid_of
+from sandbox.aws.base import (
+    RecordHandler,
+    arn,
+    glob,
+    in_range,
+    json_failures,
+    kind_of,
+    listed,
+    one_of,
+    statements,
+    uuid_of,
+)
 from sandbox.check import Failure
 from sandbox.cloud import Aws, AwsError
 from sandbox.regions import ACCOUNT
@@ -85,10 +96,8 @@ class Key(RecordHandler):
         yield from one_of(
             inputs, "keyUsage", ("ENCRYPT_DECRYPT", "SIGN_VERIFY", "GENERATE_VERIFY_MAC", "KEY_AGREEMENT")
         )
-        for name, low, high in (("deletionWindowInDays", 7, 30), ("rotationPeriodInDays", 90, 2560)):
-            value = inputs.get(name)
-            if value is not None and value != UNKNOWN and not low <= value <= high:
-                yield Failure(name, f"expected {name} to be in the range ({low} - {high}), got {value}")
+        yield from in_range(inputs, "deletionWindowInDays", 7, 30)
+        yield from in_range(inputs, "rotationPeriodInDays", 90, 2560)
 
     def admit(self, aws: Aws, inputs: Props) -> None:
         self._admit_policy(inputs)

@@ -440,7 +440,11 @@ def _admit_type(aws: Aws, inputs: Props) -> None:
         raise bad_request("Intelligent rebalancing is supported for Express instance types only.")
 
 
-def _admit_security(aws: Aws, inputs: Props) -> None:
+def _admit_new_security(aws: Aws, inputs: Props) -> None:
+    _admit_security(inputs)
+
+
+def _admit_security(inputs: Props) -> None:
     """The combinations that the service refuses [M]."""
     schemes = auth_schemes(inputs)
     transit = dig(inputs, "encryptionInfo.encryptionInTransit") or {"clientBroker": "TLS", "inCluster": True}
@@ -462,6 +466,9 @@ def _admit_security(aws: Aws, inputs: Props) -> None:
     for authority in dig(inputs, "clientAuthentication.tls.certificateAuthorityArns") or []:
         if not re.fullmatch(r"arn:aws[a-z-]*:acm-pca:[a-z0-9-]+:\d{12}:certificate-authority/[\w-]+", authority):
             raise bad_request(f"Invalid certificate authority ARN: {authority}")
+
+
+def _admit_key(aws: Aws, inputs: Props) -> None:
     key = dig(inputs, "encryptionInfo.encryptionAtRestKmsKeyArn")
     if key is not None and (not key.startswith("arn:") or usable_key(aws, key) is None):
         raise bad_request(f"The KMS key {key} does not exist, is disabled, or is not in Region {aws.region}.")
@@ -558,7 +565,7 @@ def _admit_update(aws: Aws, operation: str, cluster: Props, changed: Props) -> N
             for scheme, wanted in vpc_schemes(cluster).items():
                 if wanted and not auth_schemes(changed)[scheme]:
                     raise bad_request(f"Turn off multi-VPC private connectivity for {scheme.upper()} first.")
-            _admit_security(aws, changed)
+            _admit_security(changed)
         case "kafka:UpdateStorage":
             if _is_express(cluster):
                 raise bad_request("The storageMode parameter is not supported for Express instance types")
@@ -571,7 +578,8 @@ _CREATE_RULES = (
     _admit_name,
     _admit_type,
     _admit_network,
-    _admit_security,
+    _admit_new_security,
+    _admit_key,
     _admit_new_connectivity,
     _admit_monitoring,
     _admit_configuration,

@@ -27,6 +27,7 @@ from sandbox.aws.msk import (
 )
 from sandbox.check import Failure
 from sandbox.cloud import Aws, AwsError
+from sandbox.diff import changes
 from sandbox.regions import ACCOUNT
 from sandbox.rules import Rules
 from sandbox.wire import UNKNOWN, Props
@@ -179,17 +180,17 @@ class Replicator(Handler):
         record = aws.get(REPLICATOR, id_)
         if record is None:
             raise AwsError("NotFoundException", f"The replicator {id_} does not exist.", status=404)
-        plain_change = any(inputs.get(name) != record.get(name) for name in inputs if name not in ("tags", "tagsAll"))
-        if plain_change or "logDelivery" in record:
+        found = {change.path.partition(".")[0] for change in changes(self.schema, self.rules, state, inputs)}
+        if found - {"tags", "tagsAll"}:
             with aws.call("kafka:UpdateReplicationInfo"):
                 changed = _updated(record, inputs)
                 _admit_patterns(changed[_INFO])
                 _admit_logs(aws, changed)
                 aws.put(REPLICATOR, id_, {**changed, "currentVersion": version_token(aws.digest("replicator-version"))})
             aws.touch("kafka:DescribeReplicator")
-        record = aws.get(REPLICATOR, id_) or record
-        if any(inputs.get(name) != record.get(name) for name in ("tags", "tagsAll")):
+        if found & {"tags", "tagsAll"}:
             with aws.call("kafka:TagResource"):
+                record = aws.get(REPLICATOR, id_) or record
                 tags: Props = {name: inputs[name] for name in ("tags", "tagsAll") if name in inputs}
                 rest = {name: value for name, value in record.items() if name not in ("tags", "tagsAll")}
                 aws.put(REPLICATOR, id_, {**rest, **tags})
