@@ -10,6 +10,7 @@ import re
 import shutil
 import signal
 import sys
+import textwrap
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -22,16 +23,20 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.status import Status
 from rich.table import Table
+from rich.text import Text
 
-from sandbox.cli import Pulumi, PulumiError, Result
+from sandbox.cli import Pulumi, PulumiError, Result, Step
 from sandbox.server import Sandbox
 
 ROOT = Path(__file__).resolve().parent.parent
 PRIMARY, SECONDARY = "primary", "secondary"
 REGIONS = {PRIMARY: "us-east-1", SECONDARY: "us-east-2"}
 
-FOR_THE_DEMO = {"iamWaitSeconds": 0, "protect": False}
-"""What differs from a real deployment: the stand-in knows a role at once, and the demo takes everything down again."""
+FOR_THE_DEMO = {"iamWaitSeconds": 0}
+"""What differs from a real deployment: the stand-in knows a role at once."""
+
+GUARDED = ("--policy-pack", "policies")
+RULE = "msk-replicator-names-identical"
 
 
 @dataclass(frozen=True)
@@ -78,8 +83,8 @@ class Demo:
         """Deploy both stacks. The primary first; the secondary hosts the Replicator, as its cluster is the target."""
         for stack in REGIONS:
             self.pulumi.init(stack, FOR_THE_DEMO)
-            result = self.command("up", stack)
-            self.check(f"{stack} comes up", result.ok, f"{len(result.changed('create'))} resources created")
+            result = self.command("up", stack, *GUARDED)
+            self.check(f"{stack} comes up, and the policy pack has nothing against it", result.ok, _summary(result))
         self.show_pair()
         replicators = {stack: self.pulumi.outputs(stack).get("replicatorName") for stack in REGIONS}
         self.check(
@@ -92,17 +97,17 @@ class Demo:
         """Update again. Nothing may change."""
         for stack in REGIONS:
             result = self.command("up", stack)
-            self.check(f"a second `up` of {stack} changes nothing", not result.changes, _summary(result))
+            self.check(f"a second `up` of {stack} changes nothing", not _changes(result), _summary(result))
 
     def prepare_failback(self) -> None:
         """Prepare failback. One value on the primary stack, `direction`, adds the reverse Replicator."""
         self.configure(PRIMARY, "direction", "bidirectional")
         result = self.command("up", PRIMARY)
         self.show_changes(result)
-        self.added = {step.urn for step in result.changes if step.op == "create"}
+        self.added = {step.urn for step in _changes(result) if step.op == "create"}
         self.check(
             "`bidirectional` adds the reverse Replicator and its own parts, nothing else",
-            self.added == {step.urn for step in result.changes} and all(map(_belongs_to_reverse, self.added)),
+            len(self.added) == len(_changes(result)) and all(map(_belongs_to_reverse, self.added)),
             _summary(result),
         )
 
@@ -111,10 +116,10 @@ class Demo:
         self.configure(PRIMARY, "direction", "primary-to-secondary")
         result = self.command("up", PRIMARY)
         self.show_changes(result)
-        removed = {step.urn for step in result.changes if step.op == "delete"}
+        removed = {step.urn for step in _changes(result) if step.op == "delete"}
         self.check(
             "switching back removes exactly what was added",
-            bool(removed) and removed == self.added and len(removed) == len(result.changes),
+            bool(removed) and removed == self.added and len(removed) == len(_changes(result)),
             _summary(result),
         )
 
@@ -123,17 +128,16 @@ class Demo:
         self.configure(SECONDARY, "offsetSyncMode", "LEGACY")
         self.configure(SECONDARY, "topicNames", "PREFIXED_WITH_SOURCE_CLUSTER_ALIAS")
         self.sandbox.forget_calls()
-        result = self.command("up", SECONDARY, "--policy-pack", str(ROOT / "policies"), may_fail=True)
-        found = re.search(r"\[mandatory\].*?msk-replicator-names-identical[^\n]*(\n[^\n]+){1,4}", result.output)
+        result = self.command("up", SECONDARY, *GUARDED, preview_first=True, may_fail=True)
+        found = re.findall(rf"^ *- \[mandatory\].*{RULE}.*\n(?:[^\n]+\n)*?(?=\s*- \[|\n)", result.output, re.MULTILINE)
         if found:
-            self.console.print(Panel(found.group(0).strip(), title="pulumi up", border_style="red", expand=False))
-        touched = [
-            call.operation for call in self.sandbox.calls(REGIONS[SECONDARY]) if _changes_a_replicator(call.operation)
-        ]
+            text = Text(textwrap.dedent(found[-1]).strip())
+            self.console.print(Panel(text, title="what `pulumi up` says", border_style="red", expand=False))
+        touched = [call for call in self.sandbox.calls(REGIONS[SECONDARY]) if "Replicat" in call.operation]
         self.check(
             "a mandatory violation stops `up` before the Replicator is touched",
-            not result.ok and found is not None and not touched,
-            "msk-replicator-names-identical",
+            not result.ok and bool(found) and not touched,
+            RULE,
         )
         for key in ("offsetSyncMode", "topicNames"):
             self.configure(SECONDARY, key, None)
@@ -146,7 +150,7 @@ class Demo:
         self.check("the failure is real: the primary stack cannot be refreshed", not result.ok, "the call failed")
         self.sandbox.forget_calls()
         result = self.command("preview", SECONDARY)
-        self.check("the secondary stack previews", result.ok and not result.changes, _summary(result))
+        self.check("the secondary stack previews", result.ok and not _changes(result), _summary(result))
         self.configure(SECONDARY, "rpoSeconds", "30")
         result = self.command("up", SECONDARY)
         self.check("and updates: a shorter recovery point objective", bool(result.changed("update")), _summary(result))
@@ -155,20 +159,29 @@ class Demo:
         self.sandbox.heal(REGIONS[PRIMARY])
 
     def tear_down(self) -> None:
-        """Take everything down. The stack that hosts the Replicator first."""
+        """Take everything down. Protected until told otherwise; the stack that hosts the Replicator first."""
+        existing = len(self.pulumi.export(SECONDARY))
+        result = self.command("destroy", SECONDARY, preview_first=True, may_fail=True)
+        held = not result.ok and len(self.pulumi.export(SECONDARY)) == existing
+        self.check("`destroy` is refused while the cluster is protected", held, f"{existing} resources stay")
         for stack in (SECONDARY, PRIMARY):
+            self.configure(stack, "protect", "false")
+            self.command("up", stack)
             result = self.command("destroy", stack)
             left = self.pulumi.export(stack)
-            self.check(f"{stack} is gone", not left, f"{len(result.changed('delete'))} resources deleted")
+            self.check(f"{stack} is gone", not left, _summary(result))
 
-    def command(self, name: str, stack: str, *arguments: str, may_fail: bool = False) -> Result:
+    def command(
+        self, name: str, stack: str, *arguments: str, preview_first: bool = False, may_fail: bool = False
+    ) -> Result:
         """An engine command, shown as one would type it. Raises PulumiError when it fails and may not."""
-        shown = " ".join(["pulumi", name, "--stack", stack, *arguments]).replace(f"{ROOT}/", "")
-        method = {"up": self.pulumi.up, "preview": self.pulumi.preview, "destroy": self.pulumi.destroy}[name]
+        shown = " ".join(["pulumi", name, "--stack", stack, *arguments])
         self._done = 0
         began = time.monotonic()
+        quick = [] if preview_first or name == "preview" else ["--skip-preview"]
+        confirmed = [] if name == "preview" else ["--yes"]
         with self.console.status(f"[bold]{shown}") as self._status:
-            result = method(stack, *arguments)
+            result = self.pulumi.engine(name, stack, *confirmed, *quick, *arguments)
         self._seconds = time.monotonic() - began
         self.console.print(f"  [bold]$ {shown}[/]  [dim]{_summary(result)}, {self._seconds:.1f} s[/]")
         return result if may_fail else result.check()
@@ -184,7 +197,10 @@ class Demo:
         self.console.print(f"  {mark} {claim} [dim]({seen})[/]")
 
     def show_pair(self) -> None:
-        table = Table("", *REGIONS, title="What the stacks export", title_justify="left", box=None, pad_edge=True)
+        table = Table(title="What the stacks export", title_justify="left", box=None, padding=(0, 2))
+        table.add_column("")
+        for stack in REGIONS:
+            table.add_column(stack, overflow="fold")
         outputs = {stack: self.pulumi.outputs(stack) for stack in REGIONS}
         for name in ("region", "clusterName", "clusterArn", "bootstrapBrokers", "clientInstanceId", "replicatorName"):
             values = [str(outputs[stack].get(name) or "–") for stack in REGIONS]
@@ -193,7 +209,7 @@ class Demo:
 
     def show_changes(self, result: Result) -> None:
         names = {"create": ("+", "green"), "delete": ("-", "red")}
-        kinds = Counter((step.op, step.type) for step in result.changes)
+        kinds = Counter((step.op, step.type) for step in _changes(result))
         for (op, kind), count in sorted(kinds.items()):
             sign, colour = names.get(op, ("~", "yellow"))
             self.console.print(f"    [{colour}]{sign} {kind}[/]" + (f" × {count}" if count > 1 else ""))
@@ -215,21 +231,21 @@ class Demo:
         self._status.update(f"[bold]{self._done} resources {found.group(1)}[/]")
 
 
+def _changes(result: Result) -> list[Step]:
+    """The changes, without what the engine keeps for itself (the stack, its providers and references)."""
+    return [step for step in result.changes if not step.type.startswith("pulumi:")]
+
+
 def _summary(result: Result) -> str:
-    counts = {op: count for op, count in sorted(result.summary.items()) if op != "same"}
-    if not result.ok:
-        return "stopped"
-    words = {"create": "created", "delete": "deleted", "update": "updated", "replace": "replaced", "read": "read"}
-    return ", ".join(f"{count} {words.get(op, op)}" for op, count in counts.items()) or "nothing changed"
+    words = {"create": "created", "delete": "deleted", "update": "updated", "replace": "replaced"}
+    counts = Counter(step.op for step in _changes(result))
+    said = ", ".join(f"{count} {words.get(op, op)}" for op, count in sorted(counts.items())) or "nothing changed"
+    return said if result.ok else "stopped"
 
 
 def _belongs_to_reverse(urn: str) -> bool:
     kind, _, name = urn.rpartition("::")
     return name.startswith("msk-dr-secondary-to-primary") and "msk-dr:index:Replicator" in kind
-
-
-def _changes_a_replicator(operation: str) -> bool:
-    return operation in ("kafka:CreateReplicator", "kafka:UpdateReplicationInfo", "kafka:DeleteReplicator")
 
 
 @contextlib.contextmanager
@@ -252,7 +268,7 @@ def _signals() -> Iterator[None]:
 @click.option("--report", type=click.Path(path_type=Path), help="Write the checks to this file as JSON.")
 def main(folder: Path, keep: bool, report: Path | None) -> None:
     """Deploy the pair, fail back and lose a Region: on this machine, without an AWS account."""
-    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     console.print(
         Panel(
             "The real Pulumi engine and this repository's program, against a local stand-in for AWS.\n"
