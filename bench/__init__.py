@@ -1,0 +1,1 @@
+"""What the program costs, measured against a baseline in the same run."""

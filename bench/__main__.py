@@ -1,0 +1,224 @@
+"""`make bench`: ratios in one run, on the same engine and stand-in, and whether they meet their goals.
+
+Times are medians of whole commands; the program and its baseline take turns, so that a busy machine slows both. The
+baseline is `bench/flat`: the same resources, written down without components and configuration.
+"""
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from sandbox.cli import Pulumi, Result
+from sandbox.server import Sandbox
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+FLAT: Final = ROOT / "bench" / "flat"
+STACK: Final = "primary"
+TOPICS: Final = (10, 100, 700)
+
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One measured figure with its baseline and its goal; `goal` is the most that it may be."""
+
+    name: str
+    value: float
+    unit: str
+    detail: str = ""
+    goal: float | None = None
+
+    @property
+    def met(self) -> bool | None:
+        return None if self.goal is None else self.value <= self.goal
+
+
+@contextmanager
+def projects(topics: int = 0) -> Iterator[Mapping[str, Pulumi]]:
+    """The program and the baseline, each on a stand-in of its own, so that their names do not collide."""
+    with tempfile.TemporaryDirectory(prefix="msk-dr-bench-") as scratch:
+        folder = Path(scratch)
+        with Sandbox(folder / "a") as one, Sandbox(folder / "b") as other:
+            ours = Pulumi(ROOT, folder / "a" / "projects", one.env)
+            declared = [{"name": f"topic-{number}", "partitions": 1} for number in range(topics)]
+            ours.init(STACK, {"protect": False, "topics": declared})
+            flat = Pulumi(FLAT, folder / "b" / "projects", other.env)
+            (flat.directory / ".venv").symlink_to(ROOT / ".venv")
+            flat.init(STACK, {"topics": topics})
+            yield {"ours": ours, "flat": flat}
+
+
+def timed(command: Callable[[], Result]) -> tuple[float, Result]:
+    """Seconds that a command took, and its result. Raises PulumiError when it fails."""
+    began = time.perf_counter()
+    result = command().check()
+    return time.perf_counter() - began, result
+
+
+def registered(result: Result) -> set[tuple[str, str]]:
+    """Type and name of the resources of the cloud that a command saw."""
+    return {(step.type, step.name) for step in result.steps if step.type.startswith("aws:")}
+
+
+def against_flat(runs: int) -> Iterator[Line]:
+    """`preview` and `up` of the program against the baseline. Raises when the two do not register the same."""
+    seconds: dict[str, dict[str, list[float]]] = {"first preview": {}, "up": {}, "preview without changes": {}}
+    for run in range(runs):
+        with projects() as pair:
+            seen = {}
+            for name in ("ours", "flat") if run % 2 else ("flat", "ours"):
+                pulumi = pair[name]
+                steps: dict[str, Callable[[], Result]] = {
+                    "first preview": lambda pulumi=pulumi: pulumi.preview(STACK),  # type: ignore[misc]
+                    "up": lambda pulumi=pulumi: pulumi.up(STACK),  # type: ignore[misc]
+                    "preview without changes": lambda pulumi=pulumi: pulumi.preview(STACK),  # type: ignore[misc]
+                }
+                for step, command in steps.items():
+                    took, result = timed(command)
+                    seconds[step].setdefault(name, []).append(took)
+                    console.print(f"  [dim]run {run + 1}, {name}, {step}: {took:.2f} s[/]")
+                seen[name] = registered(result)
+            if seen["ours"] != seen["flat"]:
+                raise RuntimeError(f"the baseline is no baseline; it differs in {seen['ours'] ^ seen['flat']}")
+    for step, runs_of in seconds.items():
+        ours, flat = statistics.median(runs_of["ours"]), statistics.median(runs_of["flat"])
+        yield Line(
+            name=f"{step}, against the flat program",
+            value=ours / flat,
+            unit="×",
+            detail=f"{ours:.2f} s against {flat:.2f} s",
+            goal=1.25,
+        )
+
+
+def start(runs: int) -> Iterator[Line]:
+    """Start of the program in a fresh process: wall time and peak memory."""
+    seconds, megabytes = [], []
+    for _ in range(runs + 1):
+        took, peak = fresh_process([sys.executable, "-m", "bench.start", STACK])
+        seconds.append(took)
+        megabytes.append(peak)
+    # The first one may still compile bytecode.
+    yield Line(name="start: import and run under mocks", value=statistics.median(seconds[1:]), unit="s", goal=1.0)
+    yield Line(name="start: peak memory", value=statistics.median(megabytes[1:]), unit="MB", goal=100)
+
+
+def fresh_process(command: list[str]) -> tuple[float, float]:
+    """Wall seconds and peak resident megabytes of a command. Raises when it fails."""
+    began = time.perf_counter()
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return time.perf_counter() - began, usage.ru_maxrss / 1024
+
+
+def unit_suite() -> Iterator[Line]:
+    """The suite that `make unit` runs."""
+    took, _ = fresh_process(["make", "--silent", "unit"])
+    yield Line(name="unit suite", value=took, unit="s", goal=10)
+
+
+def growth() -> Iterator[Line]:
+    """What topics cost: the price of one between 10 and 100, against the price of one between 100 and 700."""
+    seconds: dict[str, dict[int, float]] = {"preview": {}, "up": {}}
+    flat: dict[int, float] = {}
+    for topics in TOPICS:
+        with projects(topics) as pair:
+            seconds["preview"][topics], _ = timed(lambda: pair["ours"].preview(STACK))  # noqa: B023
+            seconds["up"][topics], _ = timed(lambda: pair["ours"].up(STACK))  # noqa: B023
+            flat[topics], _ = timed(lambda: pair["flat"].up(STACK))  # noqa: B023
+            figures = f"preview {seconds['preview'][topics]:.1f} s, up {seconds['up'][topics]:.1f} s"
+            console.print(f"  [dim]{topics} topics: {figures}; flat up {flat[topics]:.1f} s[/]")
+    few, some, many = TOPICS
+    for command, took in seconds.items():
+        early, late = (took[some] - took[few]) / (some - few), (took[many] - took[some]) / (many - some)
+        yield Line(
+            name=f"{command} with topics: price of one, 100–700 against 10–100",
+            value=late / max(early, 0.001),
+            unit="×",
+            detail=f"{late * 1000:.1f} ms against {early * 1000:.1f} ms",
+            goal=1.5,
+        )
+    yield Line(
+        name=f"up with {many} topics, against the flat program",
+        value=seconds["up"][many] / flat[many],
+        unit="×",
+        detail=f"{seconds['up'][many]:.1f} s against {flat[many]:.1f} s",
+        goal=1.25,
+    )
+
+
+def policies(runs: int) -> Iterator[Line]:
+    """`preview` with the policy pack against without, less the pack's fixed start; and the price of one judgement."""
+    with projects() as pair:
+        ours = pair["ours"]
+        flat = pair["flat"]
+        ours.up(STACK).check()
+        flat.up(STACK).check()
+        plain, guarded = [], []
+        for _ in range(runs):
+            plain.append(timed(lambda: ours.preview(STACK))[0])
+            guarded.append(timed(lambda: ours.preview(STACK, "--policy-pack", "policies"))[0])
+        without, with_pack = statistics.median(plain), statistics.median(guarded)
+        yield Line(
+            name="preview with the policy pack, against without",
+            value=with_pack / without,
+            unit="×",
+            detail=f"{with_pack:.2f} s against {without:.2f} s",
+        )
+
+
+SECTIONS: Final[Mapping[str, Callable[[int], Iterator[Line]]]] = {
+    "start": start,
+    "flat": against_flat,
+    "policies": policies,
+    "topics": lambda runs: growth(),
+    "unit": lambda runs: unit_suite(),
+}
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--runs", default=3, show_default=True, help="Runs of each short measurement; the median counts.")
+@click.option("--only", type=click.Choice(list(SECTIONS)), multiple=True, help="Measure only this; may be repeated.")
+def main(runs: int, only: tuple[str, ...]) -> None:
+    """Measure what the program costs. Exit code 1 when a goal is missed."""
+    if shutil.which("make") is None:
+        raise click.ClickException("make is not on PATH; it runs the unit suite")
+    lines: list[Line] = []
+    for name, section in SECTIONS.items():
+        if not only or name in only:
+            console.print(f"[bold]{(section.__doc__ or name).splitlines()[0]}[/]")
+            lines += section(runs)
+    table = Table("", "measured", "", "goal", "", title="Benchmarks", title_justify="left")
+    for line in lines:
+        goal = "" if line.goal is None else f"≤ {line.goal:g} {line.unit}"
+        verdict = {True: "[green]✓[/]", False: "[red]✗[/]", None: ""}[line.met]
+        table.add_row(line.name, f"{line.value:.2f} {line.unit}", line.detail, goal, verdict)
+    console.print(table)
+    results = ROOT / "bench" / "results"
+    results.mkdir(exist_ok=True)
+    file = results / f"{time.strftime('%Y%m%dT%H%M%S')}.json"
+    file.write_text(json.dumps([asdict(line) for line in lines], indent=2) + "\n")
+    console.print(f"[dim]Written to {file.relative_to(ROOT)}[/]")
+    sys.exit(0 if all(line.met is not False for line in lines) else 1)
+
+
+if __name__ == "__main__":
+    main()
