@@ -94,6 +94,8 @@ class Run:
     warnings: tuple[str, ...]
     calls: tuple[tuple[str, Mapping[str, Any]], ...]
     """Functions that were called, with their arguments."""
+    reads: tuple[str, ...]
+    """Full names of the stacks whose outputs were read."""
 
     def of(self, kind: str) -> list[Resource]:
         """Every resource of a kind, such as `msk.Cluster`, in the order of their names."""
@@ -250,6 +252,7 @@ def _record(
         exports=exports,
         warnings=tuple(log.messages),
         calls=tuple(answers.calls),
+        reads=tuple(answers.reads),
     )
 
 
@@ -346,11 +349,13 @@ class _Answers(Mocks):
         self.region = region
         self.peer_outputs = peer_outputs
         self.calls: list[tuple[str, Mapping[str, Any]]] = []
+        self.reads: list[str] = []
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         if args.typ.startswith(f"{PROJECT}:index:"):
             return "", {}
         if args.typ == "pulumi:pulumi:StackReference":
+            self.reads.append(args.inputs["name"])
             return args.name, {"name": args.name, "outputs": dict(self.peer_outputs), "secretOutputNames": []}
         if args.typ not in COMPUTED:
             raise AssertionError(f"the mock knows no {args.typ}; add to COMPUTED what the provider computes for it")
