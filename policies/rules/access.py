@@ -71,8 +71,7 @@ def actions_are_listed(policy: Resource) -> Findings:
             if action.lower() not in allowed:
                 yield (
                     f"policy allows {action!r}; only {', '.join(policy.options['allowedActions'])} may be. Remove it; "
-                    "what other accounts' "
-                    "clients need belongs into allowedActions of this rule's configuration."
+                    "what other accounts' clients need belongs into allowedActions of this rule's configuration."
                 )
         if "NotAction" in grant.excludes:
             yield "policy has NotAction; it allows everything else. List what is allowed with Action."
@@ -145,8 +144,7 @@ def permissions_name_clusters(policy: Resource) -> Findings:
             if cluster is None or any("*" in field or not field for field in cluster):
                 yield (
                     f"policy allows {', '.join(kafka[:3])}{', …' if kafka[3:] else ''} on {resource!r}; it must name "
-                    "Region, account and "
-                    "cluster. Write arn:aws:kafka:<region>:<account>:<kind>/<cluster>/<uuid>/…."
+                    "Region, account and cluster. Write arn:aws:kafka:<region>:<account>:<kind>/<cluster>/<uuid>/…."
                 )
         for path in grant.excludes:
             yield (
@@ -159,8 +157,7 @@ def policy_is_there(cluster: Resource, stack: Stack) -> Findings:
     if not policies_of(cluster, stack):
         yield (
             "the cluster has no msk.ClusterPolicy in this stack; every cluster that may become a source needs one. "
-            "Add a policy "
-            f"that allows {KAFKA_SERVICE} {', '.join(SOURCE_ACTIONS)} on this cluster."
+            f"Add a policy that allows {KAFKA_SERVICE} {', '.join(SOURCE_ACTIONS)} on this cluster."
         )
 
 
@@ -170,8 +167,7 @@ def policy_lets_the_service_read(cluster: Resource, stack: Stack) -> Findings:
         if lacking := [action for action in SOURCE_ACTIONS if action.lower() not in allowed]:
             yield (
                 f"policy of {policy.name} does not allow {KAFKA_SERVICE} {', '.join(lacking)}; a Replicator cannot "
-                "read the "
-                "cluster without. Add a statement for the service."
+                "read the cluster without. Add a statement for the service."
             )
 
 

@@ -41,8 +41,7 @@ def nobody_enters_unauthenticated(cluster: Resource) -> Findings:
     if cluster.flag(path, default=not cluster.has(path) and not mechanisms(cluster)):
         yield (
             f"{path} is {shown(cluster, path)}; it must be false, because whoever reaches the port could read and "
-            "write "
-            "everything. Set it to false and clientAuthentication.sasl.iam to true."
+            "write everything. Set it to false and clientAuthentication.sasl.iam to true."
         )
 
 
@@ -115,6 +114,5 @@ def multi_vpc_is_on(cluster: Resource) -> Findings:
     if not cluster.flag(path):
         yield (
             f"{path} is {shown(cluster, path)}; it must be true on every cluster that may become a source, because a "
-            "Replicator "
-            "of another Region reads through it. Set it to true."
+            "Replicator of another Region reads through it. Set it to true."
         )

@@ -48,16 +48,16 @@ def brokers_are_express(cluster: Resource) -> Findings:
     allowed = cluster.options["allowedInstanceTypes"]
     if cluster.type == SERVERLESS:
         yield (
-            f"the cluster is a Serverless one; brokers must be of {', '.join(allowed)}. Declare a "
-            "msk.Cluster with brokers of such a type."
+            f"the cluster is a Serverless one; brokers must be of {', '.join(allowed)}. Declare a msk.Cluster with "
+            "brokers of such a type."
         )
         return
     path = f"{BROKERS}.instanceType"
     found = cluster.text(path)
     if not any(fnmatch.fnmatchcase(found, pattern) for pattern in allowed):
         yield (
-            f"{path} is {found!r}; it must be one of {', '.join(allowed)}. Take for example 'express.m7g.large'; "
-            "other types belong into allowedInstanceTypes of this rule's configuration."
+            f"{path} is {found!r}; it must be one of {', '.join(allowed)}. Take for example 'express.m7g.large'; other "
+            "types belong into allowedInstanceTypes of this rule's configuration."
         )
 
 
@@ -91,8 +91,7 @@ def brokers_fill_zones(cluster: Resource) -> Findings:
         words = "The target number of broker nodes must be a multiple of the number of Availability Zones"
         yield (
             f"numberOfBrokerNodes is {'not set' if brokers is None else f'{brokers:g}'}; it must be a multiple of the "
-            f"{zones} zones "
-            f"{refused(words)}. Take for example {zones}."
+            f"{zones} zones {refused(words)}. Take for example {zones}."
         )
 
 
@@ -111,9 +110,9 @@ def version_is_offered(cluster: Resource) -> Findings:
     found = cluster.text("kafkaVersion")
     if found not in allowed:
         words = f"Express instance types are not supported for Kafka version {found}"
+        quoted = "" if found in EXPRESS_VERSIONS else f" {refused(words)}"
         yield (
-            f"kafkaVersion is {found!r}; it must be one of {', '.join(allowed)} {refused(words)}. Take one of them; a "
-            "version "
+            f"kafkaVersion is {found!r}; it must be one of {', '.join(allowed)}{quoted}. Take one of them; a version "
             "that the service has added since belongs into allowedVersions of this rule's configuration."
         )
 
@@ -141,8 +140,7 @@ def key_is_the_customers(cluster: Resource) -> Findings:
     if not cluster.has(path) or cluster.text(path).endswith(":alias/aws/kafka"):
         yield (
             f"{path} is {shown(cluster, path)}; then the service's own key encrypts the disks, whose policy and "
-            "rotation "
-            "are not yours. Name a key of your own; a cluster's key is fixed at creation."
+            "rotation are not yours. Name a key of your own; a cluster's key is fixed at creation."
         )
 
 
@@ -151,8 +149,8 @@ def nothing_is_public(cluster: Resource) -> Findings:
     if (found := cluster.text(path, "DISABLED")) != "DISABLED":
         words = "When creating a cluster, the only valid value for the Type parameter in PublicAccess is DISABLED"
         yield (
-            f"{path} is {found!r}; it must be 'DISABLED', so that brokers have no public address {refused(words)}. "
-            "Set it to 'DISABLED', or leave it out."
+            f"{path} is {found!r}; it must be 'DISABLED', so that brokers have no public address {refused(words)}. Set "
+            "it to 'DISABLED', or leave it out."
         )
 
 
@@ -205,9 +203,8 @@ def name_has_no_other_region(cluster: Resource) -> Findings:
         if found != cluster.region:
             yield (
                 f"clusterName is {name!r}; it must not contain the id of another Region than {cluster.region}, because "
-                "clients "
-                "sign for the Region that they find in the brokers' names. Rename it; a cluster's name is fixed at "
-                "creation."
+                "clients sign for the Region that they find in the brokers' names. Rename it; a cluster's name is "
+                "fixed at creation."
             )
 
 

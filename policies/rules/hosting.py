@@ -17,8 +17,7 @@ def role_is_there(replicator: Resource, stack: Stack) -> Findings:
     if not roles(replicator, stack) and replicator.raw(ROLE_ARN) is not UNKNOWN:
         yield (
             f"{ROLE_ARN} is no role of this stack; its trust and its permissions must be judged with the Replicator. "
-            "Declare the role here, "
-            "or exempt the Replicator with the place where it is reviewed."
+            "Declare the role here, or exempt the Replicator with the place where it is reviewed."
         )
 
 
@@ -51,8 +50,8 @@ def role_has_no_foreign_policy(replicator: Resource, stack: Stack) -> Findings:
         for policy in _foreign_policies(role, stack):
             yield (
                 f"the role {role.name} has the policy {policy}; its permissions must be in this stack and end at the "
-                "Replicator's clusters "
-                "(AWSMSKReplicatorExecutionRole reaches every cluster of the account). Write an iam.RolePolicy instead."
+                "Replicator's clusters (AWSMSKReplicatorExecutionRole reaches every cluster of the account). Write an "
+                "iam.RolePolicy instead."
             )
 
 

@@ -113,8 +113,7 @@ def kafka_stays_inside(resource: Resource) -> Findings:
             where = f"{opening.props.where} opens" if opening.props.where else "the rule opens"
             yield (
                 f"{where} TCP {ports} to {cidr}; Kafka's ports must not be open to the world. Name the clients' "
-                "security group "
-                "or their network instead."
+                "security group or their network instead."
             )
 
 
@@ -136,14 +135,12 @@ def brokers_are_reachable(replicator: Resource, stack: Stack) -> Findings:
         if brokers and not any(_admits(group, own or brokers, stack) for group in brokers):
             yield (
                 f"no security group of {cluster.name} admits the Replicator on TCP {IAM_PORT}; it would stay in "
-                "CREATING and then fail. "
-                "Add an ingress rule from the Replicator's security group."
+                "CREATING and then fail. Add an ingress rule from the Replicator's security group."
             )
     if own and not any(o.kind == "egress" and o.covers(IAM_PORT) for group in own for o in _openings_of(group, stack)):
         yield (
             f"the Replicator's security group lets nothing out on TCP {IAM_PORT}; it must reach the brokers. Add an "
-            "egress rule to the "
-            "brokers' security group."
+            "egress rule to the brokers' security group."
         )
 
 
@@ -184,8 +181,7 @@ def metadata_needs_a_token(instance: Resource) -> Findings:
     ):
         yield (
             f"{path} is {found!r}; it must be 'required', else a request that a program is tricked into sends out the "
-            "role's "
-            "credentials. Set it to 'required'."
+            "role's credentials. Set it to 'required'."
         )
 
 
@@ -211,6 +207,5 @@ def nobody_calls_in(instance: Resource, stack: Stack) -> Findings:
                 low, high = opening.ports
                 yield (
                     f"security group {group.name} opens TCP {low}-{high} to {cidr}; nobody calls a client from "
-                    "outside. Remove the "
-                    "rule, and reach the instance with Session Manager."
+                    "outside. Remove the rule, and reach the instance with Session Manager."
                 )

@@ -120,8 +120,8 @@ def is_protected(resource: Resource) -> Findings:
     if not resource.protect:
         yield (
             "the option protect is false; it must be true, because a change of a fixed property deletes the resource "
-            "and its data "
-            "before making the new one. Set protect=True; take it off in an update of its own before a planned removal."
+            "and its data before making the new one. Set protect=True; take it off in an update of its own before a "
+            "planned removal."
         )
 
 
@@ -139,8 +139,7 @@ def replicas_are_three(topic: Resource) -> Findings:
     if found != REPLICATION_FACTOR:
         yield (
             f"replicationFactor is {'not set' if found is None else f'{found:g}'}; it must be {REPLICATION_FACTOR}, "
-            "one copy in each zone, "
-            f"as Express brokers keep anyway. Set it to {REPLICATION_FACTOR}."
+            f"one copy in each zone, as Express brokers keep anyway. Set it to {REPLICATION_FACTOR}."
         )
 
 
@@ -151,10 +150,9 @@ def old_records_are_accepted(topic: Resource) -> Findings:
     if accepted is None or accepted <= DAY_MS or (kept is not None and not 0 <= kept <= accepted):
         yield (
             f"configs has {BEFORE_MAX} {'not set' if accepted is None else accepted}; it must be more than a day and "
-            "at least "
-            "retention.ms, because a Replicator keeps timestamps and Express brokers refuse records older than a day "
-            "(the service: "
-            f"'Timestamp … is out of range', 2026-09). Set {BEFORE_MAX} to '9223372036854775807'."
+            "at least retention.ms, because a Replicator keeps timestamps and Express brokers refuse records older "
+            f"than a day (the service: 'Timestamp … is out of range', 2026-09). Set {BEFORE_MAX} to "
+            "'9223372036854775807'."
         )
 
 

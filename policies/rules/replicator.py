@@ -40,8 +40,7 @@ def names_stay_the_same(replicator: Resource) -> Findings:
         if found != "IDENTICAL":
             yield (
                 f"{topics.where}.topicNameConfiguration.type is {found!r}; it must be 'IDENTICAL', so that clients "
-                "find their "
-                "topics on the other cluster. Set it to 'IDENTICAL'; it is fixed at creation."
+                "find their topics on the other cluster. Set it to 'IDENTICAL'; it is fixed at creation."
             )
 
 
@@ -70,8 +69,7 @@ def lives_with_its_target(replicator: Resource) -> Findings:
         words = f"The target cluster must be from region {replicator.region}"
         yield (
             f"{INFO}.targetKafkaClusterArn is in {target.region}, the Replicator in {replicator.region}; it must be "
-            "created in the Region "
-            f"of its target {refused(words)}. Declare it in {target.region}."
+            f"created in the Region of its target {refused(words)}. Declare it in {target.region}."
         )
 
 
@@ -110,8 +108,7 @@ def clusters_share_an_account(replicator: Resource) -> Findings:
     if len(accounts) > 1:
         yield (
             f"kafkaClusters are in the accounts {', '.join(accounts)}; both must be in one (the service: AccessDenied "
-            "on "
-            "kafka:GetBootstrapBrokers, 2026-09-14). Replicate inside an account; another one may read the copy."
+            "on kafka:GetBootstrapBrokers, 2026-09-14). Replicate inside an account; another one may read the copy."
         )
 
 
@@ -195,15 +192,13 @@ def enhanced_sync_fits(replicator: Resource) -> Findings:
             )
             yield (
                 f"consumerGroupOffsetSyncMode is 'ENHANCED' and topicNameConfiguration.type {found!r}; names must be "
-                "'IDENTICAL' for it "
-                f"{refused(words)}. Set topicNameConfiguration.type to 'IDENTICAL'."
+                f"'IDENTICAL' for it {refused(words)}. Set topicNameConfiguration.type to 'IDENTICAL'."
             )
     for groups in replicator.items(GROUPS):
         if not groups.flag("synchroniseConsumerGroupOffsets", default=True):
             yield (
                 f"{groups.where}.synchroniseConsumerGroupOffsets is false; with the mode 'ENHANCED' it must be true, "
-                "else no offset is "
-                "copied at all. Set it to true."
+                "else no offset is copied at all. Set it to true."
             )
 
 
@@ -293,6 +288,6 @@ def timeouts_are_long(replicator: Resource) -> Findings:
             found = f"{seconds / 60:g} minutes" if seconds else "not set, which means 30 minutes"
             yield (
                 f"the timeout of {operation} is {found}; it must be {least:g} minutes or more, because the service may "
-                "take 30 and a "
-                f"Replicator given up on has to be made anew. Set custom_timeouts={operation}='{max(least, 90):g}m'."
+                "take 30 and a Replicator given up on has to be made anew. Set "
+                f"custom_timeouts={operation}='{max(least, 90):g}m'."
             )

@@ -40,8 +40,7 @@ def exemptions_mean_something(root: Resource, stack: Stack) -> Findings:
             ):
                 yield (
                     f"an exemption of {rule.name} is for {entry['resource']!r}; no resource that the rule judges has "
-                    "that name or URN. Remove "
-                    "the exemption, or correct the name."
+                    "that name or URN. Remove the exemption, or correct the name."
                 )
 
 
@@ -60,9 +59,9 @@ def everything_is_judged(root: Resource, stack: Stack) -> Findings:
     for (rule, _), resource in sorted(stack.pack.waiting.items()):
         waiting.setdefault(resource, []).append(rule)
     if waiting:
-        listed = "; ".join(f"{resource}: {', '.join(rules)}" for resource, rules in sorted(waiting.items()))
+        listed = "".join(f"- {resource}: {', '.join(rules)}\n" for resource, rules in sorted(waiting.items()))
         yield (
             f"{len(stack.pack.waiting)} checks wait for values that only the update knows; they must not be taken for "
-            "passed. They run during the update, those of one resource before it is touched, those of the stack at its "
-            f"end. {listed}."
+            f"passed:\n{listed}They run during the update, those of one resource before it is touched, those of the "
+            "stack at its end."
         )
