@@ -23,7 +23,9 @@ def problem_with(pattern: str, longest: int) -> str | None:
     try:
         re.compile(pattern)
     except (re.error, OverflowError) as error:
-        return f"must be a regular expression ({error}). Escape special characters with a backslash"
+        return (
+            f"is no regular expression ({error}); every pattern must be one. Escape special characters with a backslash"
+        )
     return None
 
 

@@ -108,7 +108,10 @@ def replicator_alarms(
     for side, alias in (("source", source_alias), ("target", target_alias)):
         yield Alarm(
             name=f"{side}-ping",
-            why=f"The {side} cluster does not answer the Replicator, or the Replicator does not run.",
+            why=(
+                f"The {side} cluster does not answer the Replicator, or the Replicator does not run. See the health of "
+                "that cluster's Region, then the Replicator's state."
+            ),
             metrics=[metric("KafkaClusterPingSuccessCount", "Sum", ClusterAlias=alias)],
             comparison="LessThanThreshold",
             threshold=1,
