@@ -6,6 +6,7 @@ linked, not copied, so a change of the program is seen by the next command.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -128,7 +129,7 @@ class Pulumi:
         pulumi.init("primary")
         result = pulumi.up("primary").check()
 
-    Every command runs without questions in a process group of its own, and is ended with it: on a timeout, and when the
+    Every command runs without questions in a session of its own, and is ended with it: on a timeout, and when the
     caller is interrupted.
     """
 
@@ -238,7 +239,8 @@ class Pulumi:
             finally:
                 timer.cancel()
                 self.process = None
-                _kill_group(process)
+                if process.returncode != 0:
+                    _kill_session(process)
             errors.seek(0)
             output = "".join(lines)
             failed = process.returncode != 0 and not stderr_too
@@ -296,21 +298,28 @@ def _events(log: Path) -> list[dict[str, Any]]:
 
 def _end(process: subprocess.Popen[str], patience: float = 10) -> None:
     """Asks the command to stop, as Ctrl-C does, and kills it when it does not."""
-    _signal_group(process, signal.SIGINT)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)
     try:
         process.wait(patience)
     except subprocess.TimeoutExpired:
-        _kill_group(process)
+        process.kill()
         process.wait()
 
 
-def _kill_group(process: subprocess.Popen[str]) -> None:
-    """Ends what a dead engine left running: the language host and the program, which are in the same group."""
-    _signal_group(process, signal.SIGKILL)
+def _kill_session(process: subprocess.Popen[str]) -> None:
+    """Ends what a dead engine left running: the language host and the program wait for it for ever.
+
+    The engine gives its plugins process groups of their own, but they stay in its session.
+    """
+    for pid in _pids():
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if os.getsid(pid) == process.pid:
+                os.kill(pid, signal.SIGKILL)
 
 
-def _signal_group(process: subprocess.Popen[str], number: signal.Signals) -> None:
-    try:
-        os.killpg(process.pid, number)
-    except ProcessLookupError:
-        return
+def _pids() -> list[int]:
+    if sys.platform == "linux":
+        return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    listed = subprocess.run(["ps", "-A", "-o", "pid="], capture_output=True, text=True, check=True)
+    return [int(line) for line in listed.stdout.split()]
