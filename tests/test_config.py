@@ -7,7 +7,6 @@ written down (`test_limits.py` compares those that are in AWS's own service mode
 import ast
 import ipaddress
 import json
-import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import pytest
 import config
 from config import ConfigError, Settings, as_inputs, flows, key_of
 from tests import recording
+from tests.messages import SHAPE
 from tests.recording import ACCOUNT, DIRECTIONS, STACKS, run_program, settings_of
 
 KEY_ARN: Final = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1b2c"
@@ -161,6 +161,8 @@ SPOILS: Final = (
     Spoil({"consumerGroupsToReplicate": ["(a)"] * 101}, ("consumerGroupsToReplicate has 101 patterns; it must",)),
     Spoil({"consumerGroupsToExclude": ["a"] * 101}, ("consumerGroupsToExclude has 101 patterns; it must have 0",)),
     Spoil({"topicsToReplicate": ["*"]}, ("topicsToReplicate has '*', which looks like a glob;", "Write '.*'.")),
+    Spoil({"topicsToReplicate": ["a", "["]}, ("topicsToReplicate has '[', which is no regular expression (untermin",)),
+    Spoil({"consumerGroupsToReplicate": [""]}, ("consumerGroupsToReplicate has '', which is empty;", "Write '.*'")),
     Spoil({"topicsToExclude": ["a" * 250]}, ("which has 250 characters; at most 249 are allowed.",)),
     Spoil({"consumerGroupsToExclude": ["a" * 257]}, ("which has 257 characters; at most 256 are allowed.",)),
     Spoil({"topicsToReplicate": patterns(40)}, ("topicsToReplicate has 40 patterns and consumer", "at most 10240")),
@@ -186,9 +188,6 @@ SPOILS: Final = (
     Spoil({"tags": {"team": "x" * 257}}, ("tags has 257 characters under 'team'; at most 256 are allowed.",)),
     Spoil({"tags": {"team": "a#b%"}}, ("tags has '#', '%' in 'team'; only letters, digits, spaces and",)),
 )
-
-SHAPE: Final = re.compile(r"(aws:region|[a-zA-Z]+)(\[\d+])? (is|has) .+; .+[.)] .+[.?]", re.DOTALL)
-"""`<key> is|has <value>; <what must hold>. <what to do>.`"""
 
 
 def spoil_id(spoil: Spoil) -> str:

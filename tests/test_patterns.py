@@ -46,8 +46,8 @@ def test_other_mistakes_are_named() -> None:
     assert problem_with("", 249) == "is empty; every pattern must match something. Write '.*' for everything"
     assert "has 250 characters; at most 249 are allowed." in str(problem_with("a" * 250, 249))
     assert problem_with("a" * 249, 249) is None
-    assert "must be a regular expression (unterminated character set at position 0)." in str(problem_with("[", 249))
-    assert "must be a regular expression" in str(problem_with("a{999999999999}", 249))
+    assert "is no regular expression (unterminated character set at position 0);" in str(problem_with("[", 249))
+    assert "is no regular expression" in str(problem_with("a{999999999999}", 249))
 
 
 @pytest.mark.parametrize(
