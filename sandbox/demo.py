@@ -250,16 +250,17 @@ def _belongs_to_reverse(urn: str) -> bool:
 
 @contextlib.contextmanager
 def _signals() -> Iterator[None]:
-    """SIGTERM ends the demo like Ctrl-C, so that it cleans up."""
+    """Ctrl-C and SIGTERM end the demo alike, also where a shell started it with Ctrl-C ignored."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
