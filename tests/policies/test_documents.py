@@ -6,7 +6,7 @@ from typing import Any
 
 import pulumi_aws
 import pytest
-from check_jsonschema import main as check_jsonschema
+from check_jsonschema import main as check_jsonschema  # type: ignore[import-untyped]
 from click.testing import CliRunner
 from pulumi_aws import cloudwatch, ec2, iam, msk, mskconnect, vpc
 
