@@ -41,6 +41,14 @@ class Failure:
     reason: str
 
 
+class NameTooLong(Exception):
+    """The logical name leaves no room for the automatic name's digits."""
+
+    def __init__(self, property_: str, reason: str) -> None:
+        super().__init__(reason)
+        self.property = property_
+
+
 @dataclass(frozen=True)
 class ProviderConfig:
     """What a provider resource was configured with, as far as it reaches resources."""
@@ -112,7 +120,7 @@ def fill_in(
 ) -> Props:
     """The inputs with what the provider adds: documents as text, Region, all tags, defaults, automatic name.
 
-    Raises ValueError when the automatic name would be too long.
+    Raises NameTooLong.
     """
     inputs = _fill_in_object(schema.inputs, rules, news, "")
     if schema.tagged:
@@ -139,9 +147,10 @@ def _automatic_name(autoname: AutoName, olds: Props, logical_name: str, seed: by
         return old
     stem = f"{logical_name}-"
     if len(stem) + 7 > autoname.maximum:
-        raise ValueError(
+        raise NameTooLong(
+            autoname.property,
             f"name '{stem}' plus 7 random chars is longer than maximum length {autoname.maximum}; "
-            f"set {autoname.property} or shorten the logical name"
+            f"set {autoname.property} or shorten the logical name",
         )
     digits = hashlib.sha256(seed + stem.encode()).hexdigest()[:7]
     name = f"{stem}{digits}"

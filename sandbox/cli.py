@@ -183,6 +183,10 @@ class Pulumi:
     def destroy(self, stack: str, *arguments: str) -> Result:
         return self.engine("destroy", stack, "--yes", "--skip-preview", *arguments)
 
+    def cancel(self, stack: str) -> None:
+        """Takes away the lock that an engine left when it died. A stack without one is left as it is."""
+        self.run("cancel", "--yes", "--stack", stack).check()
+
     def outputs(self, stack: str) -> dict[str, Any]:
         result: dict[str, Any] = json.loads(
             self.run("stack", "output", "--json", "--show-secrets", "--stack", stack).check().output
@@ -230,17 +234,17 @@ class Pulumi:
 
             timer = threading.Timer(timeout, give_up)
             timer.start()
+            reaper = threading.Thread(target=_reap, args=(process,), daemon=True)
+            reaper.start()
             try:
                 lines = self._stream(process)
-                process.wait()
             except BaseException:
                 _end(process)
                 raise
             finally:
+                reaper.join()
                 timer.cancel()
                 self.process = None
-                if process.returncode != 0:
-                    _kill_session(process)
             errors.seek(0)
             output = "".join(lines)
             failed = process.returncode != 0 and not stderr_too
@@ -307,8 +311,14 @@ def _end(process: subprocess.Popen[str], patience: float = 10) -> None:
         process.wait()
 
 
+def _reap(process: subprocess.Popen[str]) -> None:
+    """Waits for the command, then ends what a dead engine left running, which would keep the output open for ever."""
+    if process.wait() != 0:
+        _kill_session(process)
+
+
 def _kill_session(process: subprocess.Popen[str]) -> None:
-    """Ends what a dead engine left running: the language host and the program wait for it for ever.
+    """Ends the language host and the program of an engine that has died.
 
     The engine gives its plugins process groups of their own, but they stay in its session.
     """

@@ -62,6 +62,8 @@ class AwsError(Exception):
 
     def __str__(self) -> str:
         """The error as the AWS SDK for Go prints it, which is what the real provider shows."""
+        if not self.operation:
+            return self.message
         service, _, operation = self.operation.partition(":")
         # Most services model their exceptions; EC2 does not, and the SDK marks that with "api error".
         code = f"api error {self.code}" if service == "ec2" or self.status >= 500 else self.code
@@ -71,6 +73,10 @@ class AwsError(Exception):
             f"operation error {_SERVICES.get(service, service)}: {operation}{attempts}, https response error "
             f"StatusCode: {self.status}, RequestID: {request}, {code}: {self.message}"
         )
+
+
+class CallerGone(Exception):
+    """The engine has been killed. The real provider dies with it: of the calls that make one change, no more follow."""
 
 
 class Cloud:
@@ -158,6 +164,7 @@ class Aws:
         try:
             self._before(operation, region)
             yield
+            self.pass_by(operation, "after", region)
         except AwsError as refusal:
             refusal.operation = refusal.operation or operation
             error = f"{refusal.code}: {refusal.message}"
@@ -165,7 +172,6 @@ class Aws:
         finally:
             now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
             self.cloud.record(Call(now, region, operation, self.resource, error))
-        self.pass_by(operation, "after", region)
 
     def touch(self, *operations: str) -> None:
         """Calls that change nothing here: the reads and waits around a change."""
@@ -209,7 +215,5 @@ class Aws:
         log.warning("%s: %s %s on request", self.resource, trigger.action, trigger.operation)
         if trigger.action == "crash":
             self.cloud.kill(self._peer)
-            # The real provider dies with the engine: of several calls that make one change, the rest is never made.
-            raise AwsError("RequestCanceled", "the caller is gone")
-        else:
-            raise AwsError("InternalServerErrorException", trigger.message, status=500)
+            raise CallerGone
+        raise AwsError("InternalServerErrorException", trigger.message, status=500)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any, NoReturn
 
@@ -15,9 +16,9 @@ from pulumi.runtime import proto
 from pulumi.runtime.proto import provider_pb2_grpc
 
 from sandbox.aws import FUNCTIONS, HANDLERS
-from sandbox.aws.base import Handler, Incomplete
-from sandbox.check import Failure, ProviderConfig, fill_in, plain, shape_failures
-from sandbox.cloud import Aws, AwsError, Cloud
+from sandbox.aws.base import Handler, Incomplete, having_made
+from sandbox.check import Failure, NameTooLong, ProviderConfig, fill_in, plain, shape_failures
+from sandbox.cloud import Aws, AwsError, CallerGone, Cloud
 from sandbox.diff import Change, changes, foreseen, merged
 from sandbox.schema import function_schema
 from sandbox.wire import UNKNOWN, Props, Secrets, carried, decode, encode
@@ -86,13 +87,13 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         failures = list(shape_failures(handler.schema.inputs, news))
         inputs: Props = {}
         if not failures:
+            config = self._config(context)
             try:
-                config = self._config(context)
                 inputs = fill_in(handler.schema, handler.rules, news, olds, request.name, request.randomSeed, config)
+            except NameTooLong as error:
+                failures = [Failure(error.property, f"could not make instance of '{request.type}': {error}")]
+            else:
                 failures = list(handler.check(plain(inputs)))
-            except ValueError as error:
-                name = handler.rules.autoname.property if handler.rules.autoname else ""
-                failures = [Failure(name, f"could not make instance of '{request.type}': {error}")]
         if failures:
             return proto.CheckResponse(
                 failures=[proto.CheckFailure(property=f.property, reason=f.reason) for f in failures]
@@ -130,6 +131,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
                 context,
                 aws,
                 handler,
+                {},
                 checked,
                 secrets,
                 lambda: handler.create(aws, inputs),
@@ -141,10 +143,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         (state, secrets), (known, _) = decode(request.properties), decode(request.inputs)
         with self.cloud.lock:
             aws = self._aws(request, state, context)
-            try:
+            with _answering(context, f"reading {handler.label} ({request.id})"):
                 outputs = handler.read(aws, request.id, state)
-            except AwsError as error:
-                _refuse(context, _problem(f"reading {handler.label} ({request.id})", error))
         if outputs is None:
             return proto.ReadResponse()
         inputs = _refreshed(known, outputs) if known else _imported(handler, outputs)
@@ -171,7 +171,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
                 return str(request.id)
 
             _, outputs = self._apply(
-                "updating", f"{handler.label} ({request.id})", context, aws, handler, checked, secrets, apply
+                "updating", f"{handler.label} ({request.id})", context, aws, handler, state, checked, secrets, apply
             )
         return proto.UpdateResponse(properties=encode(outputs, secrets))
 
@@ -180,12 +180,10 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         state, _ = decode(request.properties)
         with self.cloud.lock:
             aws = self._aws(request, state, context)
-            try:
+            with _answering(context, f"deleting {handler.label} ({request.id})"):
                 aws.pass_by("delete", "before")
                 handler.delete(aws, request.id, state)
                 aws.pass_by("delete", "after")
-            except AwsError as error:
-                _refuse(context, _problem(f"deleting {handler.label} ({request.id})", error))
         return empty_pb2.Empty()
 
     def Invoke(self, request: Any, context: grpc.ServicerContext) -> Any:
@@ -199,12 +197,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
                 failures=[proto.CheckFailure(property=f.property, reason=f.reason) for f in failures]
             )
         region = args.get("region", self._config(context).region)
-        with self.cloud.lock:
-            try:
-                self.cloud.region(region)
-                result = function.call(Aws(self.cloud, region, request.tok, peer=context.peer()), args)
-            except AwsError as error:
-                _refuse(context, f"invoking {request.tok}: {_problem(f'reading {function.label}', error)}")
+        with self.cloud.lock, _answering(context, f"invoking {request.tok}: reading {function.label}"):
+            self.cloud.region(region)
+            result = function.call(Aws(self.cloud, region, request.tok, peer=context.peer()), args)
         response = proto.InvokeResponse()
         getattr(response, "return").CopyFrom(encode(result))
         return response
@@ -236,6 +231,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         context: grpc.ServicerContext,
         aws: Aws,
         handler: Handler,
+        state: Props,
         checked: Props,
         secrets: Secrets,
         change: Callable[[], str],
@@ -243,18 +239,37 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         """Makes a change, reads it back as the real provider does, and tells the engine what was left by a failure."""
         step = "create" if verb == "creating" else "update"
         inputs = plain(checked)
-        try:
-            aws.pass_by(step, "before")
-            id_ = change()
-            outputs = handler.read(aws, id_, inputs)
-            aws.pass_by(step, "after")
-        except AwsError as error:
-            _refuse(context, _problem(f"{verb} {title}", error))
-        except Incomplete as left:
-            _refuse_incomplete(context, left, handler.read(aws, left.id, inputs) or inputs, checked, secrets)
+        with _answering(context, f"{verb} {title}"):
+            try:
+                aws.pass_by(step, "before")
+                id_ = change()
+                with having_made(id_, f"reading {handler.label} ({id_})"):
+                    outputs = handler.read(aws, id_, inputs)
+                aws.pass_by(step, "after")
+            except Incomplete as left:
+                found = _read_if_possible(handler, aws, left.id, inputs)
+                _refuse_incomplete(context, left, found or state or inputs, checked, secrets)
         if outputs is None:
             _refuse(context, f"{verb} {title}: it was not found afterwards")
         return id_, outputs
+
+
+@contextmanager
+def _answering(context: grpc.ServicerContext, what: str) -> Iterator[None]:
+    """Ends the call with the service's refusal, as the real provider words it."""
+    try:
+        yield
+    except AwsError as error:
+        _refuse(context, f"1 error occurred:\n\t* {what}: {error}\n\n")
+    except CallerGone:
+        context.abort(grpc.StatusCode.CANCELLED, "the caller is gone")
+
+
+def _read_if_possible(handler: Handler, aws: Aws, id_: str, known: Props) -> Props | None:
+    try:
+        return handler.read(aws, id_, known)
+    except AwsError:
+        return None
 
 
 def _changes(handler: Handler, state: Props, inputs: Props) -> list[Change]:
@@ -301,10 +316,6 @@ def _config_value(args: Mapping[str, Any], name: str) -> Any:
 
 def _top_level(path: str) -> str:
     return path.split(".")[0].split("[")[0]
-
-
-def _problem(what: str, error: AwsError) -> str:
-    return f"1 error occurred:\n\t* {what}: {error}\n\n"
 
 
 def _refuse(context: grpc.ServicerContext, message: str) -> NoReturn:

@@ -119,6 +119,11 @@ class Sandbox:
         with self.cloud.lock:
             return dict(self.cloud.region(region).table(kind))
 
+    def forget(self, region: str, kind: str, id_: str) -> None:
+        """Removes a resource behind Pulumi's back, as a person with a console would."""
+        with self.cloud.lock:
+            self.cloud.region(region).remove(kind, id_)
+
     def release_images(self, region: str) -> None:
         """Publishes newer machine images, as Amazon does every two weeks."""
         with self.cloud.lock:

@@ -10,6 +10,7 @@ import ipaddress
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import pulumi
@@ -29,6 +30,15 @@ class Incomplete(Exception):
     def __init__(self, id_: str, reason: Exception) -> None:
         super().__init__(str(reason))
         self.id = id_
+
+
+@contextmanager
+def having_made(id_: str, what: str) -> Iterator[None]:
+    """Calls that finish a resource which is there already: when one fails, the engine must know that it is."""
+    try:
+        yield
+    except AwsError as error:
+        raise Incomplete(id_, RuntimeError(f"{what}: {error}")) from error
 
 
 class Handler:
@@ -113,7 +123,8 @@ class RecordHandler(Handler):
             self.admit(aws, inputs)
             id_ = self.identify(aws, inputs)
             aws.put(self.kind, id_, {**inputs, **self.outputs(aws, id_, inputs)})
-        aws.touch(*self.follow_up(inputs))
+        with having_made(id_, f"creating {self.title(inputs)}"):
+            aws.touch(*self.follow_up(inputs))
         return id_
 
     def read(self, aws: Aws, id_: str, known: Props) -> Props | None:

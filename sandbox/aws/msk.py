@@ -17,9 +17,9 @@ from pulumi_aws import msk
 
 from sandbox.aws.base import (
     Handler,
-    Incomplete,
     RecordHandler,
     arn,
+    having_made,
     json_failures,
     kind_of,
     listed,
@@ -219,14 +219,11 @@ class Cluster(Handler):
             digest = aws.digest("cluster")
             id_ = arn("kafka", aws.region, f"cluster/{inputs['clusterName']}/{uuid_of(digest)}-2")
             aws.put(CLUSTER, id_, _settled({**inputs, **_first_outputs(aws, id_, digest, inputs)}))
-        aws.touch("kafka:DescribeClusterV2")
-        for name, value in (("vpcConnectivity", wanted), ("networkType", network)):
-            if value and value != "IPV4" and not _all_off(value):
-                try:
+        with having_made(id_, f"creating {self.title(inputs)}"):
+            aws.touch("kafka:DescribeClusterV2")
+            for name, value in (("vpcConnectivity", wanted), ("networkType", network)):
+                if value and value != "IPV4" and not _all_off(value):
                     self._connect(aws, id_, {name: value})
-                except AwsError as error:
-                    reason = f"creating MSK Cluster ({inputs['clusterName']}): updating connectivity: {error}"
-                    raise Incomplete(id_, RuntimeError(reason)) from error
         return id_
 
     def _connect(self, aws: Aws, id_: str, setting: Props) -> None:
@@ -254,7 +251,7 @@ class Cluster(Handler):
             cluster = existing_cluster(aws, id_)
             if all(dig(cluster, path) == dig(wanted, path) for path in step.paths):
                 continue
-            try:
+            with having_made(id_, f"updating {self.label} ({id_})"):
                 with aws.call(step.operation):
                     changed = cluster
                     for path in step.paths:
@@ -262,8 +259,6 @@ class Cluster(Handler):
                     _admit_update(aws, step.operation, cluster, changed)
                     aws.put(CLUSTER, id_, _settled(_next_version(aws, changed)))
                 aws.touch("kafka:DescribeClusterOperation")
-            except AwsError as error:
-                raise Incomplete(id_, RuntimeError(f"updating MSK Cluster ({id_}): {error}")) from error
 
     def delete(self, aws: Aws, id_: str, state: Props) -> None:
         """What is inside a cluster goes with it; a Replicator that uses it stays, and fails."""
@@ -684,7 +679,8 @@ class Topic(Handler):
             outputs = {"arn": topic_arn, "configsActual": _actual_configs(cluster, inputs), "_topicId": digits}
             aws.put(TOPIC, id_, {**inputs, **outputs})
         # The provider wants to see ACTIVE twice [P].
-        aws.touch("kafka:DescribeTopic", "kafka:DescribeTopic")
+        with having_made(id_, f"creating {self.title(inputs)}"):
+            aws.touch("kafka:DescribeTopic", "kafka:DescribeTopic")
         return id_
 
     def read(self, aws: Aws, id_: str, known: Props) -> Props | None:

@@ -13,7 +13,19 @@ from typing import Any
 from pulumi_aws import msk
 
 from sandbox.aws import iam
-from sandbox.aws.base import Handler, Incomplete, arn, cidr_block, glob, kind_of, listed, one_of, statements, uuid_of
+from sandbox.aws.base import (
+    Handler,
+    Incomplete,
+    arn,
+    cidr_block,
+    glob,
+    having_made,
+    kind_of,
+    listed,
+    one_of,
+    statements,
+    uuid_of,
+)
 from sandbox.aws.ec2 import EGRESS_RULE, INGRESS_RULE, SECURITY_GROUP, SUBNET, find
 from sandbox.aws.logs import admit_log_group
 from sandbox.aws.msk import (
@@ -163,7 +175,8 @@ class Replicator(Handler):
             name = inputs["replicatorName"]
             id_ = arn("kafka", aws.region, f"replicator/{name}/{uuid_of(aws.digest('replicator'))}-2")
             aws.put(REPLICATOR, id_, _first_record(aws, id_, inputs, source, target, problem))
-        aws.touch("kafka:DescribeReplicator")
+        with having_made(id_, f"waiting for {self.label} ({id_}) create"):
+            aws.touch("kafka:DescribeReplicator")
         if problem:
             message = f"unexpected state 'FAILED', wanted target 'RUNNING'. last error: {problem}"
             raise Incomplete(id_, RuntimeError(f"waiting for MSK Replicator ({id_}) create: {message}"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import grpc
 import pytest
 from pulumi.runtime import proto
 from pulumi_aws import cloudwatch, ec2, iam, kms, msk, sns
@@ -20,7 +19,6 @@ from tests.sandbox.kit import (
     RESOURCES,
     TRUST,
     Client,
-    Context,
     Network,
     Pair,
     Refused,
@@ -28,6 +26,7 @@ from tests.sandbox.kit import (
     Resource,
     changed,
     cluster_inputs,
+    context,
     policy_inputs,
 )
 
@@ -373,7 +372,7 @@ def test_an_object_given_as_a_document_becomes_its_text(east: Client) -> None:
 def test_a_provider_that_was_not_configured_is_refused(east: Client) -> None:
     request = proto.CheckRequest(type=kind_of(ec2.Vpc), name="a", news=encode({}))
     with pytest.raises(Refused, match="was not configured"):
-        east.provider.Check(request, Context("ipv4:127.0.0.1:1"))
+        east.provider.Check(request, context("ipv4:127.0.0.1:1"))
 
 
 def test_a_provider_without_a_region_or_with_an_unknown_one_is_refused(cloud: Any) -> None:
@@ -382,10 +381,6 @@ def test_a_provider_without_a_region_or_with_an_unknown_one_is_refused(cloud: An
     client = Client(cloud, EAST)
     with pytest.raises(Refused, match="aws:region is missing"):
         client.provider.Configure(proto.ConfigureRequest(args=encode({})), client.context)
-
-
-def test_a_context_of_the_kit_is_one_of_grpc() -> None:
-    assert isinstance(Context("x"), grpc.ServicerContext)
 
 
 def test_rules_cover_what_is_below_a_path_and_nothing_beside_it() -> None:

@@ -283,8 +283,7 @@ def test_the_other_direction_is_another_pair(cloud: Any, pair: Pair) -> None:
     inward = {**rule, "securityGroupId": cluster_group, "referencedSecurityGroupId": group}
     pair.source.make(vpc.SecurityGroupEgressRule, "o", out)
     pair.source.make(vpc.SecurityGroupIngressRule, "i", inward)
-    made = back.source and pair.source.make(msk.Replicator, "back", back.inputs())
-    assert f":{EAST}:" in made.id
+    assert f":{EAST}:" in pair.source.make(msk.Replicator, "back", back.inputs()).id
 
 
 def test_the_role_must_be_one_that_msk_can_assume(pair: Pair) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from google.protobuf.struct_pb2 import Struct
 from pulumi_aws import cloudwatch, iam
 
@@ -12,13 +14,13 @@ SIGNATURE = "4dabf18193072939515e22adb298388d"
 SECRET = "1b47061264138c4ac30d75fd1eb44270"
 
 
-def message(value: dict[str, object]) -> Struct:
+def message(value: dict[str, Any]) -> Struct:
     struct = Struct()
     struct.update(value)
     return struct
 
 
-def secret(value: object) -> dict[str, object]:
+def secret(value: Any) -> dict[str, Any]:
     return {SIGNATURE: SECRET, "value": value}
 
 
