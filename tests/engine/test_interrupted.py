@@ -7,11 +7,14 @@ creations stays until `pulumi refresh --clear-pending-creates`. (`--import-pendi
 3.259, self-managed state.)
 """
 
+import signal
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from sandbox.cli import Result
+from sandbox.cloud import Call
 from tests.engine.deployment import CLUSTER, REGIONS, REPLICATOR, Deployment, assert_same, changes, warnings
 
 pytestmark = pytest.mark.engine
@@ -46,7 +49,7 @@ def forget_pending(deployment: Deployment, stack: str) -> None:
 
 
 def test_an_update_that_dies_again_and_again_ends_where_an_undisturbed_one_does(
-    nothing: Deployment, template_state: Callable[[str], dict[str, object]]
+    nothing: Deployment, template_state: Callable[[str], dict[str, Any]]
 ) -> None:
     """One creation at a time, each time killed before it is carried out: nothing is made twice."""
     for nth in (1, 8, 20):
@@ -64,8 +67,29 @@ def test_an_update_that_dies_again_and_again_ends_where_an_undisturbed_one_does(
     } == {1}
 
 
+def test_an_update_stopped_by_ctrl_c_is_simply_continued(
+    nothing: Deployment, template_state: Callable[[str], dict[str, Any]]
+) -> None:
+    """Asked to stop, the engine waits for what it has begun, writes it down and takes its lock away."""
+
+    def stop(call: Call) -> None:
+        if call.operation == "kafka:CreateCluster" and nothing.pulumi.process is not None:
+            nothing.pulumi.process.send_signal(signal.SIGINT)
+
+    nothing.sandbox.on_call(stop)
+    assert not nothing.pulumi.up("primary").ok
+    nothing.sandbox.on_call(None)
+    (cluster,) = nothing.sandbox.resources("us-east-1", CLUSTER)
+    assert not nothing.pending("primary")
+
+    assert {step.op for step in nothing.up("primary").changes} == {"create"}
+    assert [*nothing.sandbox.resources("us-east-1", CLUSTER)] == [cluster]
+    nothing.settled("primary")
+    assert_same(nothing.state("primary"), template_state("primary"), "after the second update")
+
+
 def test_a_cluster_created_while_the_engine_died_is_made_known_and_finished_in_place(
-    nothing: Deployment, template_state: Callable[[str], dict[str, object]]
+    nothing: Deployment, template_state: Callable[[str], dict[str, Any]]
 ) -> None:
     """It takes half an hour to create, so it is kept: what is still missing, multi-VPC connectivity, is turned on."""
     nothing.sandbox.crash_on("kafka:CreateCluster", when="after")
@@ -85,7 +109,7 @@ def test_a_cluster_created_while_the_engine_died_is_made_known_and_finished_in_p
 
 
 def test_a_replicator_created_while_the_engine_died_is_refused_a_second_time_until_it_is_made_known(
-    primary: Deployment, template_state: Callable[[str], dict[str, object]]
+    primary: Deployment, template_state: Callable[[str], dict[str, Any]]
 ) -> None:
     name = "msk-dr-primary-to-secondary"
     primary.sandbox.crash_on("kafka:CreateReplicator", when="after")
