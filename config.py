@@ -61,10 +61,10 @@ class ConfigError(pulumi.RunError):
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = tuple(problems)
-        count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
+        self.problems = tuple(dict.fromkeys(problems))  # settings that sections share are checked in each
+        count = "1 mistake" if len(self.problems) == 1 else f"{len(self.problems)} mistakes"
         super().__init__(
-            f"{count} in the configuration; nothing was changed.\n" + "\n".join(f"- {p}" for p in problems)
+            f"{count} in the configuration; nothing was changed.\n" + "\n".join(f"- {p}" for p in self.problems)
         )
 
 
@@ -620,8 +620,7 @@ def _assemble(values: dict[str, Any], unread: Collection[str], problems: list[st
         try:
             return cls(**given, **derived)
         except ConfigError as error:
-            new = [problem for problem in error.problems if problem.split(" ", 1)[0] not in unread]
-            problems.extend(problem for problem in new if problem not in problems)
+            problems.extend(problem for problem in error.problems if problem.split(" ", 1)[0] not in unread)
             return None
 
     problems.extend(_tag_problems(values["tags"]))
