@@ -37,6 +37,25 @@ ACCOUNT: Final = "123456789012"
 STACKS: Final = ("primary", "secondary")
 DIRECTIONS: Final = ("primary-to-secondary", "bidirectional", "secondary-to-primary")
 
+EVERYTHING: Final[Mapping[str, Any]] = {
+    "scram": True,
+    "mtlsCertificateAuthorityArns": [f"arn:aws:acm-pca:us-east-1:{ACCOUNT}:certificate-authority/1b2c"],
+    "clientCidrs": ["10.50.0.0/16", "100.64.0.0/10"],
+    "topics": [
+        {"name": "orders", "partitions": 6, "configs": {"retention.ms": 86_400_000, "cleanup.policy": "delete"}},
+        {"name": "payments.v1_eu-1", "partitions": 1},
+    ],
+    "topicsToReplicate": ["orders-.*", "payments"],
+    "topicsToExclude": ["orders-test"],
+    "consumerGroupsToReplicate": ["billing-.*"],
+    "consumerGroupsToExclude": ["billing-test"],
+    "copyTopicConfigurations": False,
+    "copyTopicAcls": True,
+    "alarmEmail": "on-call@example.org",
+    "tags": {"team": "data"},
+}
+"""A configuration in which every part of the program is there."""
+
 ZONE_IDS: Final = {
     "us-east-1": [f"use1-az{n}" for n in (6, 4, 3, 2, 1, 5)],
     "us-east-2": [f"use2-az{n}" for n in (2, 1, 3)],

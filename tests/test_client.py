@@ -9,21 +9,37 @@ import shlex
 import subprocess
 from typing import Any, Final
 
+import pulumi
 import pytest
 
-from components.client import client_properties
+from components.client import KafkaClient, client_properties
 from components.limits import EXPRESS_KAFKA_VERSIONS
-from tests.recording import ACCOUNT, STACKS, Resource, Run, run_program
+from tests.recording import ACCOUNT, STACKS, Resource, Run, record, run_program, settings_of
 
 REGIONS: Final = {"primary": "us-east-1", "secondary": "us-east-2"}
 
 
-def instance(stack: str = "primary", **config: Any) -> Resource:
-    return run_program(stack, **config).one("ec2.Instance")
+ARN: Final = f"arn:aws:kafka:us-east-1:{ACCOUNT}:cluster/msk-dr-primary/0f1e2d3c-0f1e-0f1e-0f1e-0f1e2d3c4b5a-7"
 
 
-def user_data(stack: str = "primary", **config: Any) -> str:
-    text: str = instance(stack, **config).inputs["userData"]
+def alone(region: str | None = None, **config: Any) -> Run:
+    """The component alone."""
+    settings = settings_of("primary", region=region, **config).client
+    assert settings is not None
+    arn = pulumi.Output.from_input(ARN)
+    return record(
+        lambda: KafkaClient(
+            "c", settings, vpc_id="vpc-1", subnet_id="subnet-1", client_security_group_id="sg-1", cluster_arn=arn
+        )
+    )
+
+
+def instance(stack: str = "primary") -> Resource:
+    return run_program(stack).one("ec2.Instance")
+
+
+def user_data(stack: str = "primary") -> str:
+    text: str = instance(stack).inputs["userData"]
     return text
 
 
@@ -103,18 +119,16 @@ def test_its_role_may_use_its_own_regions_cluster_only(stack: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("region", "peer", "arn"),
+    ("region", "arn"),
     [
-        ("us-east-1", "us-east-2", "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"),
-        ("us-gov-west-1", "us-gov-east-1", "arn:aws-us-gov:iam::aws:policy/AmazonSSMManagedInstanceCore"),
+        ("us-east-1", "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"),
+        ("us-gov-west-1", "arn:aws-us-gov:iam::aws:policy/AmazonSSMManagedInstanceCore"),
     ],
 )
-def test_session_manager_is_allowed_by_the_managed_policy_of_the_partition(region: str, peer: str, arn: str) -> None:
-    zones = [f"{'use1' if region == 'us-east-1' else 'usgw1'}-az{n}" for n in (1, 2, 4)]
-    run = run_program("primary", region=region, zoneIds=zones)
-    attachment = run.one("iam.RolePolicyAttachment")
+def test_session_manager_is_allowed_by_the_managed_policy_of_the_partition(region: str, arn: str) -> None:
+    run = alone(region)
+    attachment, role = run.one("iam.RolePolicyAttachment"), run.one("iam.Role")
     assert attachment.inputs["policyArn"] == arn
-    (role,) = [r for r in run.of("iam.Role") if r.parent_kind == "KafkaClient"]
     assert attachment.inputs["role"] == role.id
     (statement,) = json.loads(role.inputs["assumeRolePolicy"])["Statement"]
     assert statement["Principal"] == {"Service": "ec2.amazonaws.com"}
@@ -150,7 +164,8 @@ def test_its_script_knows_region_cluster_and_versions_and_no_broker(stack: str) 
 
 def test_its_tools_are_of_the_clusters_version() -> None:
     for version, release in EXPRESS_KAFKA_VERSIONS.items():
-        assert variables(user_data(kafkaVersion=version))["KAFKA_VERSION"] == release
+        script = alone(kafkaVersion=version).one("ec2.Instance").inputs["userData"]
+        assert variables(script)["KAFKA_VERSION"] == release
 
 
 def test_what_it_downloads_comes_over_https_and_kafka_is_checked() -> None:
@@ -188,4 +203,3 @@ def test_the_helper_for_the_brokers_runs_in_the_pinned_region(tmp_path: Any) -> 
     assert helper.stat().st_mode & 0o777 == 0o755
     profile = (tmp_path / "etc/profile.d/msk-dr.sh").read_text()
     assert profile == 'export AWS_REGION=us-east-1 PATH="$PATH:/opt/kafka/bin"\n'
-    assert ACCOUNT in arn

@@ -375,6 +375,11 @@ def test_a_value_of_the_wrong_type_hides_no_other_mistake() -> None:
     ]
 
 
+def test_the_same_mistake_twice_is_reported_once() -> None:
+    problems = problems_of({"topics": [{"name": "a", "partitions": 0}] * 2, "topicsToReplicate": ["*", "*"]})
+    assert [problem.split(" ")[0] for problem in problems] == ["topics", "topicsToReplicate"]
+
+
 def test_the_error_counts_its_messages_and_prints_without_a_traceback() -> None:
     with pytest.raises(ConfigError) as one:
         settings_of("primary", brokerCount=4)

@@ -5,18 +5,10 @@ What no unit test can prove: that these rules are enough for a Replicator to be 
 
 import ipaddress
 import json
-from typing import Any
 
 import pytest
 
-from tests.recording import ACCOUNT, STACKS, Run, run_program
-
-CA = f"arn:aws:acm-pca:us-east-1:{ACCOUNT}:certificate-authority/1b2c"
-OPEN: dict[str, Any] = {
-    "scram": True,
-    "mtlsCertificateAuthorityArns": [CA],
-    "clientCidrs": ["10.50.0.0/16", "100.64.0.0/10"],
-}
+from tests.recording import EVERYTHING, STACKS, Run, run_program
 
 
 def rules(run: Run, kind: str) -> set[tuple[str, int, str]]:
@@ -50,11 +42,11 @@ def test_brokers_are_reached_with_iam_by_replicator_clients_and_each_other() -> 
 
 
 def test_each_mechanism_and_each_network_of_clients_adds_its_own_rules() -> None:
-    run, plain = run_program("primary", **OPEN), run_program("primary")
+    run, plain = run_program("primary", "bidirectional", **EVERYTHING), run_program("primary")
     assert rules(run, "Ingress") - rules(plain, "Ingress") == {
         ("primary", 9096, "primary-clients"),
         ("primary", 9094, "primary-clients"),
-        *(("primary", port, cidr) for port in (9098, 9096, 9094) for cidr in OPEN["clientCidrs"]),
+        *(("primary", port, cidr) for port in (9098, 9096, 9094) for cidr in EVERYTHING["clientCidrs"]),
     }
     assert rules(run, "Egress") - rules(plain, "Egress") == {
         ("primary-clients", 9096, "primary"),
@@ -64,7 +56,7 @@ def test_each_mechanism_and_each_network_of_clients_adds_its_own_rules() -> None
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_no_rule_lets_the_world_in(stack: str) -> None:
-    for rule in run_program(stack, **OPEN).of("vpc.SecurityGroupIngressRule"):
+    for rule in run_program(stack, "bidirectional", **EVERYTHING).of("vpc.SecurityGroupIngressRule"):
         assert "cidrIpv6" not in rule.inputs
         assert "prefixListId" not in rule.inputs
         if "referencedSecurityGroupId" not in rule.inputs:
@@ -73,11 +65,13 @@ def test_no_rule_lets_the_world_in(stack: str) -> None:
 
 def test_only_the_brokers_are_reached_at_all() -> None:
     """Nothing comes in to the client, the Replicator or the members of the clients' group."""
-    assert {group for group, _, _ in rules(run_program("primary", **OPEN), "Ingress")} == {"primary"}
+    assert {group for group, _, _ in rules(run_program("primary", "bidirectional", **EVERYTHING), "Ingress")} == {
+        "primary"
+    }
 
 
 def test_no_group_has_rules_inside() -> None:
-    for group in run_program("primary", **OPEN).of("ec2.SecurityGroup"):
+    for group in run_program("primary", "bidirectional", **EVERYTHING).of("ec2.SecurityGroup"):
         assert group.inputs.keys() & {"ingress", "egress"} == set(), group.name
 
 

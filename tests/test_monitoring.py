@@ -13,7 +13,7 @@ import pytest
 
 from components.monitoring import Monitoring, cluster_alarms, dashboard_body
 from tests.cloudwatch import FUNCTIONS, WORDS, Series, expression_of, fires, ids_in, metrics_of
-from tests.recording import ACCOUNT, Resource, Run, record, run_program, settings_of
+from tests.recording import ACCOUNT, EVERYTHING, Resource, Run, record, run_program, settings_of
 
 SHAPES: Final = botocore.loaders.Loader().load_service_model("cloudwatch", "service-2")["shapes"]
 
@@ -236,7 +236,7 @@ def test_nobody_is_told_unless_asked_for() -> None:
 
 
 def test_an_address_is_told_of_every_alarm_and_of_its_end() -> None:
-    run = run_program("primary", "bidirectional", alarmEmail="on-call@example.org")
+    run = run_program("primary", "bidirectional", **EVERYTHING)
     topic, subscription = run.one("sns.Topic"), run.one("sns.TopicSubscription")
     assert actions(run) == {(topic.id, "ok", topic.id)}
     assert topic.inputs["name"] == "msk-dr-primary-alarms"

@@ -4,12 +4,14 @@ What no unit test can prove: that the state of the other stack can be read while
 state backend.
 """
 
+from typing import Any
+
 import pulumi
 import pytest
 
-from components.peer import disagreement
+from components.peer import Peer, disagreement
 from config import flows
-from tests.recording import DIRECTIONS, STACKS, run_program, settings_of
+from tests.recording import DIRECTIONS, STACKS, Run, record, run_program, settings_of
 
 FORWARD, BOTH, REVERSE = DIRECTIONS
 
@@ -62,31 +64,40 @@ def test_a_peer_without_a_direction_yet_is_no_disagreement() -> None:
     assert disagreement(settings_of("secondary").pair, None) is None
 
 
+def alone(stack: str, direction: str, outputs: dict[str, Any], **config: Any) -> Run:
+    """A run of nothing but the other stack's outputs."""
+    pair = settings_of(stack, direction, **config).pair
+    return record(lambda: Peer(pair), stack, peer_outputs=outputs)
+
+
 def test_the_warning_is_shown_when_the_stack_is_run() -> None:
-    assert run_program("secondary").warnings == ()
-    (warning,) = run_program("secondary", REVERSE, peer_direction=FORWARD).warnings
-    assert warning.startswith(
-        f"direction is {REVERSE!r} here and {FORWARD!r} in the stack 'primary'; no Replicator runs"
-    )
-    (warning,) = run_program("primary", REVERSE, peer_direction=FORWARD).warnings
+    assert alone("secondary", FORWARD, {"direction": FORWARD}).warnings == ()
+    assert alone("secondary", FORWARD, {}).warnings == ()
+    (warning,) = alone("secondary", REVERSE, {"direction": FORWARD}).warnings
+    assert warning.startswith(f"direction is {REVERSE!r} here and {FORWARD!r} in the stack 'primary'; no Replicator")
+    (warning,) = alone("primary", REVERSE, {"direction": FORWARD}).warnings
     assert "together they copy primary to secondary and secondary to primary." in warning
+    # The whole program does as much.
+    assert len(run_program("secondary", REVERSE, peer_direction=FORWARD).warnings) == 1
 
 
 def test_a_failback_in_its_usual_order_warns_of_nothing() -> None:
     for direction in (FORWARD, BOTH, FORWARD):
-        assert run_program("primary", direction, peer_direction=FORWARD).warnings == ()
+        assert alone("primary", direction, {"direction": FORWARD}).warnings == ()
 
 
 def test_the_other_stack_may_be_of_another_project_and_organization() -> None:
-    run = run_program("secondary", peerStack="acme/msk-dr-east/primary")
-    assert run.reads == ("acme/msk-dr-east/primary",)
+    assert alone("secondary", FORWARD, {}).reads == ("organization/msk-dr/primary",)
+    theirs = "acme/msk-dr-east/primary"
+    assert alone("secondary", FORWARD, {}, peerStack=theirs).reads == (theirs,)
 
 
 @pytest.mark.parametrize("missing", ["clusterArn", "subnetIds"])
 def test_a_missing_output_of_the_other_stack_is_an_error_that_says_what_to_deploy(missing: str) -> None:
     outputs = {key: value for key, value in run_program("primary").exports.items() if key != missing}
+    pair = settings_of("secondary").pair
     with pytest.raises(pulumi.RunError) as error:
-        run_program("secondary", peer_outputs=outputs)
+        record(lambda: Peer(pair).output(missing), "secondary", peer_outputs=outputs)
     assert str(error.value) == (
         f"the stack 'primary' has no output {missing!r}, which this stack needs as it is the target of a Replicator "
         "(direction 'primary-to-secondary'). Run `pulumi up --stack primary` first."

@@ -3,12 +3,13 @@
 What no unit test can prove: that the service sends these metrics in a given outage as its documentation says.
 """
 
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
+from components.replicator_alarms import ReplicatorAlarms
 from tests.cloudwatch import Series, fires, metrics_of
-from tests.recording import Resource, Run, run_program
+from tests.recording import Resource, Run, record, run_program, settings_of
 
 HEALTHY: Final[dict[str, Series]] = {
     "ReplicationLatency": [900.0] * 30,
@@ -27,12 +28,12 @@ SIDES: Final = ("source", "target")
 
 def alarms(run: Run) -> dict[str, Resource]:
     """The Replicator's alarms by what follows the Replicator's name."""
-    name = run.exports["replicatorName"]
-    return {r.inputs["name"].removeprefix(f"{name}-"): r for r in run.children_of("ReplicatorAlarms")}
+    return {r.inputs["name"].split("-to-")[1].split("-", 1)[1]: r for r in run.children_of("ReplicatorAlarms")}
 
 
-def firing(data: dict[str, Series], **config: Any) -> set[str]:
-    return {name for name, alarm in alarms(run_program("secondary", **config)).items() if fires(alarm.inputs, data)}
+def firing(data: dict[str, Series], run: Run | None = None) -> set[str]:
+    watching = alarms(run or run_program("secondary"))
+    return {name for name, alarm in watching.items() if fires(alarm.inputs, data)}
 
 
 @pytest.mark.parametrize(
@@ -74,7 +75,9 @@ def test_these_alarms_fire_when(situation: str, data: dict[str, Series], expecte
 def test_the_objective_is_the_configured_one() -> None:
     data = {**HEALTHY, "ReplicationLatency": [30_001.0] * 30}
     assert firing(data) == set()
-    assert firing(data, rpoSeconds=30, logRetentionDays=90) == {"latency"}
+    settings = settings_of("secondary", rpoSeconds=30).monitoring
+    stricter = record(lambda: ReplicatorAlarms("a", settings, source_alias="s", target_alias="t", actions=[]))
+    assert firing(data, stricter) == {"latency"}
 
 
 @pytest.mark.parametrize(("target", "direction"), [("primary", "bidirectional"), ("secondary", "primary-to-secondary")])

@@ -7,12 +7,9 @@ import json
 from typing import Any, Final
 
 from components.topics import Topics
-from tests.recording import STACKS, Resource, record, run_program, settings_of
+from tests.recording import EVERYTHING, STACKS, Resource, record, run_program, settings_of
 
-DECLARED: Final[list[dict[str, Any]]] = [
-    {"name": "orders", "partitions": 6, "configs": {"retention.ms": 86_400_000, "cleanup.policy": "delete"}},
-    {"name": "payments.v1_eu-1", "partitions": 1},
-]
+DECLARED: Final[list[dict[str, Any]]] = EVERYTHING["topics"]
 
 
 def topics(**config: Any) -> list[Resource]:
@@ -56,7 +53,7 @@ def test_topics_are_protected_as_the_cluster_is() -> None:
 def test_both_clusters_get_the_same_topics() -> None:
     made = {}
     for stack in STACKS:
-        run = run_program(stack, "bidirectional", topics=DECLARED)
+        run = run_program(stack, "bidirectional", **EVERYTHING)
         made[stack] = [{**topic.inputs, "clusterArn": ""} for topic in run.of("msk.Topic")]
         assert {topic.inputs["clusterArn"] for topic in run.of("msk.Topic")} == {run.exports["clusterArn"]}
         assert {topic.parent_kind for topic in run.of("msk.Topic")} == {"Topics"}
