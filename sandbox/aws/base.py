@@ -88,6 +88,19 @@ class Handler:
         raise NotImplementedError
 
 
+def admit_tags(inputs: Props) -> None:
+    """The rules that all services have for tags, each in words of its own; raises AwsError."""
+    tags = inputs.get("tagsAll", {})
+    if len(tags) > 50:
+        raise AwsError("InvalidTag", f"there are {len(tags)} tags; at most 50 are allowed")
+    for key, value in tags.items():
+        if not 1 <= len(key) <= 128 or len(value) > 256:
+            raise AwsError("InvalidTag", f"tag {key} is too long; keys have 1 to 128 characters, values at most 256")
+        if key.lower().startswith("aws:") or not re.fullmatch(r"[\w\s.:/=+\-@]*", key + value):
+            reason = "keys must not begin with aws:, and only letters, digits, spaces and _.:/=+-@ are allowed"
+            raise AwsError("InvalidTag", f"tag {key} has the value {value}; {reason}")
+
+
 class RecordHandler(Handler):
     """A type whose resources are records of the sandbox: outputs are inputs plus what `outputs` computes."""
 
@@ -120,6 +133,7 @@ class RecordHandler(Handler):
 
     def create(self, aws: Aws, inputs: Props) -> str:
         with aws.call(self.creates):
+            admit_tags(inputs)
             self.admit(aws, inputs)
             id_ = self.identify(aws, inputs)
             aws.put(self.kind, id_, {**inputs, **self.outputs(aws, id_, inputs)})
@@ -136,6 +150,7 @@ class RecordHandler(Handler):
             raise TypeError(f"{self.kind} has nothing that can be changed in place")
         with aws.call(self.updates):
             record = self.existing(aws, id_)
+            admit_tags(inputs)
             self.revise(aws, id_, record, inputs)
             aws.put(self.kind, id_, merged(self.schema, self.rules, record, inputs))
 
@@ -167,21 +182,27 @@ def uuid_of(digest: str) -> str:
     return "-".join((digest[:8], digest[8:12], digest[12:16], digest[16:20], digest[20:32]))
 
 
-def one_of(inputs: Props, path: str, allowed: Sequence[str]) -> Iterator[Failure]:
-    """A text that the provider itself compares with a list; absent and unknown pass."""
-    value: Any = inputs
+def dig(props: Props, path: str) -> Any:
+    """A nested value, or None."""
+    value: Any = props
     for part in path.split("."):
         value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def one_of(inputs: Props, path: str, allowed: Sequence[str]) -> Iterator[Failure]:
+    """A text that the provider itself compares with a list; absent and unknown pass."""
+    value = dig(inputs, path)
     if value is not None and value != UNKNOWN and value not in allowed:
         choices = " ".join(f'"{choice}"' for choice in allowed)
         yield Failure(path, f"expected {path} to be one of [{choices}], got {value}")
 
 
-def in_range(inputs: Props, name: str, low: int, high: int) -> Iterator[Failure]:
+def in_range(inputs: Props, path: str, low: int, high: int) -> Iterator[Failure]:
     """A number that the provider itself compares with limits; absent and unknown pass."""
-    value = inputs.get(name)
+    value = dig(inputs, path)
     if value is not None and value != UNKNOWN and not low <= value <= high:
-        yield Failure(name, f"expected {name} to be in the range ({low} - {high}), got {value}")
+        yield Failure(path, f"expected {path} to be in the range ({low} - {high}), got {value}")
 
 
 def exactly_one(inputs: Props, *names: str) -> Iterator[Failure]:

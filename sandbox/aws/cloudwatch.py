@@ -50,6 +50,9 @@ class MetricAlarm(RecordHandler):
         name = inputs["name"]
         if name != UNKNOWN and not 1 <= len(name) <= 255:
             yield Failure("name", "expected length of alarm_name to be in the range (1 - 255)")
+        description = inputs.get("alarmDescription", "")
+        if description != UNKNOWN and len(description) > 1024:
+            yield Failure("alarmDescription", "expected length of alarm_description to be in the range (0 - 1024)")
         yield from one_of(inputs, "comparisonOperator", _COMPARISONS)
         yield from one_of(inputs, "statistic", _STATISTICS)
         yield from one_of(inputs, "treatMissingData", ("breaching", "notBreaching", "ignore", "missing"))
@@ -79,7 +82,11 @@ class MetricAlarm(RecordHandler):
             raise _invalid("A threshold must be given")
         if inputs.get("datapointsToAlarm", 0) > inputs.get("evaluationPeriods", 1):
             raise _invalid("EvaluationPeriods must be greater than or equal to DatapointsToAlarm")
+        if len(inputs.get("dimensions", {})) > 30:
+            raise _invalid("The collection Dimensions must not have a size greater than 30.")
         for name in _ACTIONS:
+            if len(inputs.get(name, [])) > 5:
+                raise _invalid(f"The collection {name} must not have a size greater than 5.")
             for action in inputs.get(name, []):
                 _admit_action(aws, action)
 
@@ -99,6 +106,8 @@ class MetricAlarm(RecordHandler):
     def _admit_queries(self, inputs: Props) -> None:
         queries: list[dict[str, Any]] = inputs["metricQueries"]
         ids = [query["id"] for query in queries]
+        if len(ids) > 20:
+            raise _invalid("The collection MetricDataQueries must not have a size greater than 20.")
         if len({*ids}) != len(ids):
             raise _invalid("The values for parameter id in MetricDataQueries must be unique")
         returned = [query["id"] for query in queries if query.get("returnData")]

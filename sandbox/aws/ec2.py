@@ -12,7 +12,7 @@ from typing import Any
 
 from pulumi_aws import ec2, vpc
 
-from sandbox.aws.base import RecordHandler, arn, cidr_block, exactly_one, kind_of, one_of
+from sandbox.aws.base import RecordHandler, arn, cidr_block, exactly_one, in_range, kind_of, one_of
 from sandbox.check import Failure
 from sandbox.cloud import Aws, AwsError
 from sandbox.regions import ACCOUNT, ZONES, zone_id
@@ -432,6 +432,10 @@ class RouteTableAssociation(RecordHandler):
         return f"rtbassoc-0{aws.digest('rtbassoc')[:16]}"
 
 
+_DESCRIPTION = r"[A-Za-z0-9 ._\-:/()#,@\[\]+=&;{}!$*]"
+"""What EC2 takes in names and descriptions of groups and rules."""
+
+
 class SecurityGroup(RecordHandler):
     resource = ec2.SecurityGroup
     label = "Security Group"
@@ -459,7 +463,7 @@ class SecurityGroup(RecordHandler):
             raise AwsError("VPCIdNotSpecified", "No default VPC for this user")
         find(aws, VPC, network)
         for name in ("name", "description"):
-            if not re.fullmatch(r"[A-Za-z0-9 ._\-:/()#,@\[\]+=&;{}!$*]*", inputs[name]):
+            if not re.fullmatch(f"{_DESCRIPTION}*", inputs[name]):
                 raise AwsError(
                     "InvalidParameterValue",
                     f"Value ({inputs[name]}) for parameter {'GroupName' if name == 'name' else 'GroupDescription'} is "
@@ -539,6 +543,10 @@ class _SecurityGroupRule(RecordHandler):
         find(aws, SECURITY_GROUP, inputs["securityGroupId"])
         if peer := inputs.get("referencedSecurityGroupId"):
             find(aws, SECURITY_GROUP, peer)
+        if not re.fullmatch(rf"{_DESCRIPTION}{{0,255}}", inputs.get("description", "")):
+            allowed = "strings less than 256 characters from the following set: a-zA-Z0-9. _-:/()#,@[]+=&;{}!$*"
+            message = f"Invalid rule description '{inputs['description']}'. Valid descriptions are {allowed}"
+            raise AwsError("InvalidParameterValue", message)
         if inputs.get("fromPort", 0) > inputs.get("toPort", 65535):
             ports = f"{inputs['fromPort']}-{inputs['toPort']}"
             raise AwsError("InvalidParameterValue", f"Invalid TCP/UDP port range ({ports})")
@@ -632,6 +640,9 @@ _NOT_SET_HERE = frozenset(
 )
 
 
+_IMAGE_SIZE = 8  # GB, of Amazon Linux 2023
+
+
 class Instance(RecordHandler):
     resource = ec2.Instance
     label = "EC2 Instance"
@@ -663,6 +674,10 @@ class Instance(RecordHandler):
     def check(self, inputs: Props) -> Iterable[Failure]:
         yield from one_of(inputs, "metadataOptions.httpTokens", ("optional", "required", "no-preference"))
         yield from one_of(inputs, "metadataOptions.httpEndpoint", ("enabled", "disabled"))
+        yield from in_range(inputs, "metadataOptions.httpPutResponseHopLimit", 1, 64)
+        data = inputs.get("userData", "x")
+        if data != UNKNOWN and not 1 <= len(data.encode()) <= 16384:
+            yield Failure("userData", "expected length of user_data to be in the range (1 - 16384)")
         yield from one_of(inputs, "rootBlockDevice.volumeType", ("standard", "io1", "io2", "gp2", "sc1", "st1", "gp3"))
         if "userData" in inputs and "userDataBase64" in inputs:
             yield Failure("userData", '"user_data": conflicts with user_data_base64')
@@ -693,8 +708,10 @@ class Instance(RecordHandler):
                 message = f"Security group {group} and subnet {inputs['subnetId']} belong to different networks."
                 raise AwsError("InvalidParameter", message)
         self._admit_profile(aws, inputs)
-        if len(inputs.get("userData", "").encode()) > 16384:
-            raise AwsError("InvalidParameterValue", "User data is limited to 16384 bytes")
+        size = inputs.get("rootBlockDevice", {}).get("volumeSize", _IMAGE_SIZE)
+        if size < _IMAGE_SIZE:
+            message = f"Volume of size {size}GB is smaller than the image's snapshot, expect size >= {_IMAGE_SIZE}GB"
+            raise AwsError("InvalidBlockDeviceMapping", message)
 
     def revise(self, aws: Aws, id_: str, state: Props, inputs: Props) -> None:
         self._admit_profile(aws, inputs)

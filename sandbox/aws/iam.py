@@ -134,6 +134,11 @@ def _admit_document(document: str, *, trust: bool = False) -> None:
                 raise AwsError("MalformedPolicyDocument", message)
 
 
+def _size(document: str) -> int:
+    """What counts towards IAM's limits: everything but white space."""
+    return len(re.sub(r"\s", "", document))
+
+
 def _name_failures(inputs: Props, maximum: int) -> Iterator[Failure]:
     name = inputs["name"]
     if name != UNKNOWN and not re.fullmatch(rf"[\w+=,.@-]{{1,{maximum}}}", name):
@@ -170,6 +175,8 @@ class Role(RecordHandler):
 
     def _admit_change(self, inputs: Props) -> None:
         _admit_document(inputs["assumeRolePolicy"], trust=True)
+        if _size(inputs["assumeRolePolicy"]) > 2048:
+            raise AwsError("LimitExceeded", "Cannot exceed quota for ACLSizePerRole: 2048", status=409)
         for inline in inputs.get("inlinePolicies", []):
             if "policy" in inline:
                 _admit_document(inline["policy"])
@@ -230,8 +237,7 @@ class RolePolicy(RecordHandler):
             for key, held in aws.table(ROLE_POLICY).items()
             if held["role"] == inputs["role"] and key != id_
         ]
-        # White space does not count towards the limit.
-        if sum(len(re.sub(r"\s", "", document)) for document in (*others, inputs["policy"])) > 10240:
+        if sum(map(_size, (*others, inputs["policy"]))) > 10240:
             message = f"Maximum policy size of 10240 bytes exceeded for role {inputs['role']}"
             raise AwsError("LimitExceeded", message, status=409)
 

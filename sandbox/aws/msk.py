@@ -18,7 +18,9 @@ from pulumi_aws import msk
 from sandbox.aws.base import (
     Handler,
     RecordHandler,
+    admit_tags,
     arn,
+    dig,
     having_made,
     json_failures,
     kind_of,
@@ -89,14 +91,6 @@ def existing_cluster(aws: Aws, cluster_arn: str) -> Props:
 def version_token(digest: str) -> str:
     """A `currentVersion` as MSK writes them, such as K3P5ROKL5A1OLE."""
     return "K" + format(int(digest[:20], 16), "x").upper()[:13].rjust(13, "0")
-
-
-def dig(props: Props, path: str) -> Any:
-    """A nested value, or None."""
-    value: Any = props
-    for part in path.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
-    return value
 
 
 def _is_express(inputs: Props) -> bool:
@@ -214,6 +208,7 @@ class Cluster(Handler):
         wanted = dig(inputs, "brokerNodeGroupInfo.connectivityInfo.vpcConnectivity")
         network = dig(inputs, "brokerNodeGroupInfo.connectivityInfo.networkType")
         with aws.call("kafka:CreateCluster"):
+            admit_tags(inputs)
             for rule in _CREATE_RULES:
                 rule(aws, inputs)
             digest = aws.digest("cluster")
@@ -256,6 +251,7 @@ class Cluster(Handler):
                     changed = cluster
                     for path in step.paths:
                         changed = _with(changed, path, dig(wanted, path))
+                    admit_tags(changed)
                     _admit_update(aws, step.operation, cluster, changed)
                     aws.put(CLUSTER, id_, _settled(_next_version(aws, changed)))
                 aws.touch("kafka:DescribeClusterOperation")
@@ -268,7 +264,16 @@ class Cluster(Handler):
                     if held["clusterArn"] == id_:
                         aws.remove(kind, other)
             aws.remove(CLUSTER, id_)
+            for region in map(aws.elsewhere, aws.cloud.regions()):
+                _fail_replicators_of(region, id_)
         aws.touch("kafka:DescribeClusterV2")
+
+
+def _fail_replicators_of(aws: Aws, cluster_arn: str) -> None:
+    for id_, replicator in list(aws.table(REPLICATOR).items()):
+        info = replicator["replicationInfoList"]
+        if cluster_arn in (info["sourceKafkaClusterArn"], info["targetKafkaClusterArn"]):
+            aws.put(REPLICATOR, id_, {**replicator, "_state": "FAILED", "_stateInfo": f"{cluster_arn} was deleted"})
 
 
 def _version_number(version: str) -> tuple[int, ...]:

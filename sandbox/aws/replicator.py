@@ -16,8 +16,10 @@ from sandbox.aws import iam
 from sandbox.aws.base import (
     Handler,
     Incomplete,
+    admit_tags,
     arn,
     cidr_block,
+    dig,
     glob,
     having_made,
     kind_of,
@@ -33,7 +35,6 @@ from sandbox.aws.msk import (
     auth_schemes,
     bad_request,
     cluster_at,
-    dig,
     version_token,
     vpc_schemes,
 )
@@ -165,6 +166,7 @@ class Replicator(Handler):
 
     def create(self, aws: Aws, inputs: Props) -> str:
         with aws.call("kafka:CreateReplicator"):
+            admit_tags(inputs)
             _admit_shape(inputs)
             source, target = _admit_clusters(aws, inputs)
             _admit_uniqueness(aws, inputs)
@@ -196,6 +198,8 @@ class Replicator(Handler):
         found = {change.path.partition(".")[0] for change in changes(self.schema, self.rules, state, inputs)}
         if found - {"tags", "tagsAll"}:
             with aws.call("kafka:UpdateReplicationInfo"):
+                if record["_state"] != "RUNNING":
+                    raise bad_request(f"The replicator is in the state {record['_state']}; it must be RUNNING.")
                 changed = _updated(record, inputs)
                 _admit_patterns(changed[_INFO])
                 _admit_logs(aws, changed)
@@ -203,6 +207,7 @@ class Replicator(Handler):
             aws.touch("kafka:DescribeReplicator")
         if found & {"tags", "tagsAll"}:
             with aws.call("kafka:TagResource"):
+                admit_tags(inputs)
                 record = aws.get(REPLICATOR, id_) or record
                 tags: Props = {name: inputs[name] for name in ("tags", "tagsAll") if name in inputs}
                 rest = {name: value for name, value in record.items() if name not in ("tags", "tagsAll")}

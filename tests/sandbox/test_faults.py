@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import textwrap
+from concurrent import futures
 from pathlib import Path
 
 import pytest
@@ -237,6 +239,20 @@ def test_the_same_seed_gives_the_same_ids(tmp_path: Path) -> None:
     assert other != ids[0]
 
 
+def test_many_callers_at_once_lose_nothing(cloud: Cloud) -> None:
+    """The engine sends as many requests at once as the machine has processors, times four."""
+    client = Client(cloud, EAST)
+
+    def make(number: int) -> str:
+        return client.make(cloudwatch.LogGroup, f"l{number}", {"name": f"l{number}"}).id
+
+    with futures.ThreadPoolExecutor(16) as pool:
+        ids = list(pool.map(make, range(200)))
+    assert sorted(cloud.region(EAST).table("aws:cloudwatch/logGroup:LogGroup")) == sorted(ids)
+    operations = [call.operation for call in cloud.calls(EAST)]
+    assert operations.count("logs:CreateLogGroup") == operations.count("logs:DescribeLogGroups") == 200
+
+
 def test_the_owner_of_a_connection_is_found() -> None:
     """The process at the other end, not this one, which holds the listening end."""
     program = textwrap.dedent("""
@@ -248,8 +264,6 @@ def test_the_owner_of_a_connection_is_found() -> None:
     """)
     child = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
-        import socket
-
         assert child.stdout is not None
         port = int(child.stdout.readline())
         with socket.create_connection(("127.0.0.1", port)) as connection:

@@ -246,6 +246,8 @@ def test_a_security_group_rule_exists_once_for_each_direction(
     [
         ("securityGroupId", "sg-none", "The security group 'sg-none' does not exist"),
         ("toPort", 9000, "Invalid TCP/UDP port range"),
+        ("description", "the brokers' port", "Invalid rule description"),
+        ("description", "a" * 256, "Invalid rule description"),
     ],
 )
 def test_the_service_refuses_a_security_group_rule(
@@ -327,7 +329,7 @@ def test_an_instance_without_an_address_of_its_own_is_private(east: Client, netw
         ("subnetId", None, "No default VPC"),
         ("vpcSecurityGroupIds", ["sg-none"], "InvalidGroup.NotFound"),
         ("iamInstanceProfile", "none", "Invalid IAM Instance Profile name"),
-        ("userData", "x" * 16385, "limited to 16384 bytes"),
+        ("rootBlockDevice", {"volumeSize": 4}, "smaller than the image's snapshot, expect size >= 8GB"),
     ],
 )
 def test_the_service_refuses_an_instance(east: Client, network: Network, path: str, value: Any, message: str) -> None:
@@ -347,6 +349,8 @@ def test_an_instances_group_is_of_its_vpc(east: Client, network: Network) -> Non
         ({"metadataOptions": {"httpTokens": "maybe"}}, "metadataOptions.httpTokens"),
         ({"rootBlockDevice": {"volumeType": "gp9"}}, "rootBlockDevice.volumeType"),
         ({"userData": "a", "userDataBase64": "b"}, "userData"),
+        ({"userData": "x" * 16385}, "userData"),
+        ({"metadataOptions": {"httpPutResponseHopLimit": 65}}, "metadataOptions.httpPutResponseHopLimit"),
         ({"ami": None}, "ami"),
         ({"instanceType": None}, "instanceType"),
     ],

@@ -433,6 +433,24 @@ def test_a_failed_replicator_looks_healthy_to_pulumi_and_blocks_its_successor(pa
         pair.replicator()
 
 
+def test_a_replicator_whose_cluster_is_gone_cannot_be_updated(pair: Pair) -> None:
+    made = pair.replicator()
+    pair.source.delete(pair.source_cluster)
+    with pytest.raises(Refused, match="in the state FAILED; it must be RUNNING"):
+        pair.target.change(made, changed(pair.inputs(), f"{TOPICS}.topicsToReplicates", ["orders"]))
+    pair.target.delete(made)
+
+
+@pytest.mark.parametrize("which", ["cluster", "replicator"])
+def test_neither_clusters_nor_replicators_take_bad_tags(pair: Pair, which: str) -> None:
+    tags = {"tags": {"aws:x": "y"}}
+    with pytest.raises(Refused, match="InvalidTag"):
+        if which == "cluster":
+            pair.source.make(msk.Cluster, "c", {**cluster_inputs(pair.source_network, "other"), **tags})
+        else:
+            pair.target.make(msk.Replicator, "r", {**pair.inputs(), **tags})
+
+
 def test_an_update_carries_topics_groups_flags_and_logs(pair: Pair) -> None:
     pair.target.make(cloudwatch.LogGroup, "l", {"name": "replicator"})
     made = pair.replicator()
