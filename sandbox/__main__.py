@@ -79,6 +79,7 @@ def serve(context: Context, port: int, quiet: bool) -> None:
     try:
         with Sandbox(context.folder, port=port) as sandbox:
             logging.getLogger("sandbox").warning("%s; serving on 127.0.0.1:%d", NOTICE, sandbox.port)
+            click.echo('use it in another shell with:  eval "$(python -m sandbox env)"', err=True)
             while True:
                 signal.pause()
     except KeyboardInterrupt:

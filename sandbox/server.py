@@ -47,6 +47,14 @@ class Sandbox:
     def __enter__(self) -> Sandbox:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = _locked(self.folder)
+        try:
+            self._serve()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def _serve(self) -> None:
         self._cloud = Cloud(self.folder, self._seed)
         options = [("grpc.max_receive_message_length", _MAXIMUM_MESSAGE), ("grpc.so_reuseport", 0)]
         self._server = grpc.server(futures.ThreadPoolExecutor(_THREADS), options=options)
@@ -54,7 +62,6 @@ class Sandbox:
         self.port = self._server.add_insecure_port(f"127.0.0.1:{self._wanted_port}")
         self._server.start()
         (self.folder / "server.json").write_text(json.dumps({"pid": os.getpid(), "port": self.port}) + "\n")
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

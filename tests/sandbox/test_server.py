@@ -98,6 +98,13 @@ def test_a_folder_has_one_sandbox_at_a_time(sandbox: Sandbox) -> None:
     assert found["port"] == sandbox.port
 
 
+def test_a_port_that_is_taken_leaves_the_folder_free(sandbox: Sandbox, tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="bind"):
+        Sandbox(tmp_path / "other", port=sandbox.port).__enter__()
+    with Sandbox(tmp_path / "other") as free:
+        assert free.port != sandbox.port
+
+
 def test_a_stopped_sandbox_goes_on_where_it_was(tmp_path: Path) -> None:
     with Sandbox(tmp_path) as first:
         first.fail(EAST)
