@@ -83,8 +83,11 @@ def _until_port(command: Sequence[str]) -> float:
 def previews(pulumi: Pulumi, stack: str, runs: int) -> Iterator[Figure]:
     """A preview with the pack against one with a pack that does nothing: the fixed start is in both.
 
-    `pulumi` is a project whose stack is up, so that all values are known and every rule judges in full.
+    `pulumi` is a project whose stack exists. It is brought up first, so that all values are known and every rule judges
+    in full, and with its cluster protected, as the pack demands.
     """
+    pulumi.set_config(stack, "protect", True)
+    pulumi.up(stack).check()
     with tempfile.TemporaryDirectory(prefix="msk-dr-pack-") as folder:
         for file, text in EMPTY_PACK.items():
             (Path(folder) / file).write_text(text.replace("%s", str(ROOT / ".venv")))

@@ -17,12 +17,11 @@ REPLICATOR_ACTIONS: Final = [
 ]
 """What a Replicator needs of a source's policy; DescribeCluster is in AWS's sample only.
 
-Sources: developer guide, msk-replicator-prepare-clusters; aws-samples, sample-msk-cross-region-dr-custom-domain
+Sources: developer guide, msk-replicator-prepare-cluster; aws-samples, sample-msk-cross-region-dr-custom-domain
 (2026-09)."""
 
 SOURCE_ACTIONS: Final = ("kafka:CreateVpcConnection", "kafka:GetBootstrapBrokers", "kafka:DescribeClusterV2")
-"""What the Kafka service must be allowed on a source cluster (developer guide, msk-replicator-prepare-clusters, "
-"2026-09)."""
+"""What the Kafka service must be allowed on a source (developer guide, msk-replicator-prepare-cluster, 2026-09)."""
 
 ACCOUNT: Final = re.compile(r"\d{12}")
 
@@ -106,8 +105,7 @@ def trust_ends_at_the_account(role: Resource) -> Findings:
         if KAFKA_SERVICE in grant.services and not _limited(grant):
             yield (
                 f"assumeRolePolicy lets {KAFKA_SERVICE} in without saying for whom; somebody else's Replicator could "
-                "use the role. Add the "
-                'condition {"StringEquals": {"aws:SourceAccount": "<account>"}}.'
+                'use the role. Add the condition {"StringEquals": {"aws:SourceAccount": "<account>"}}.'
             )
 
 
@@ -133,7 +131,7 @@ def permissions_name_clusters(policy: Resource) -> Findings:
         if not kafka:
             continue
         for action in kafka:
-            if action.lower() == "kafka-cluster:*":
+            if re.fullmatch(r"kafka-cluster:[*?]+", action.lower()):
                 yield (
                     f"policy allows {action!r}; it must list what is needed: this deletes topics and alters the "
                     "cluster. Name the actions."
@@ -141,7 +139,7 @@ def permissions_name_clusters(policy: Resource) -> Findings:
         for resource in grant.resources:
             part = arn(resource)
             cluster = part.cluster if part else None
-            if cluster is None or any("*" in field or not field for field in cluster):
+            if cluster is None or any(not re.fullmatch(r"[^*?]+", field) for field in cluster):
                 yield (
                     f"policy allows {', '.join(kafka[:3])}{', …' if kafka[3:] else ''} on {resource!r}; it must name "
                     "Region, account and cluster. Write arn:aws:kafka:<region>:<account>:<kind>/<cluster>/<uuid>/…."

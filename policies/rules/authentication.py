@@ -98,7 +98,7 @@ def authorities_are_private(cluster: Resource) -> Findings:
 
 
 def multi_vpc_matches_cluster(cluster: Resource) -> Findings:
-    # Developer guide, aws-access-mult-vpc (2026-09): a scheme must be on for the cluster, and nobody comes in unnamed.
+    # Developer guide, aws-access-mult-vpc (2026-09): a scheme must be on for the cluster.
     on = mechanisms(cluster)
     for name, (_, below) in MECHANISMS.items():
         if cluster.flag(f"{MULTI_VPC}.{below}") and name not in on:

@@ -2,6 +2,7 @@
 
 import fnmatch
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from .reader import Resource
@@ -34,6 +35,12 @@ MONITORING_LEVELS: Final = ["DEFAULT", "PER_BROKER", "PER_TOPIC_PER_BROKER", "PE
 LOG_DESTINATIONS: Final = {"cloudwatchLogs": "logGroup", "firehose": "deliveryStream", "s3": "bucket"}
 """Destinations of logs and the property that names each."""
 
+IN_THE_SERVICES_WORDS: Final = {
+    "cloudwatchLogs": ("CloudWatch Logs", "a CloudWatch log group"),
+    "firehose": ("Kinesis Data Firehose", "a delivery stream"),
+    "s3": ("Amazon S3", "an S3 bucket"),
+}
+"""How the service calls each destination and its property."""
 
 TRANSIT: Final = "encryptionInfo.encryptionInTransit"
 BROKERS: Final = "brokerNodeGroupInfo"
@@ -165,17 +172,18 @@ def broker_logs_go_somewhere(cluster: Resource) -> Findings:
 
 
 def broker_log_destinations_are_named(cluster: Resource) -> Findings:
-    yield from destinations_are_named(cluster, "loggingInfo.brokerLogs", "specify a CloudWatch log group")
+    path = "loggingInfo.brokerLogs"
+    for destination, key in unnamed_destinations(cluster, path):
+        called, needed = IN_THE_SERVICES_WORDS[destination]
+        words = f"To use {called} as a destination for broker logs, you must specify {needed}"
+        yield f"{path}.{destination} is enabled without {key}; it must say where to {refused(words)}. Set {key}."
 
 
-def destinations_are_named(resource: Resource, path: str, words: str) -> Findings:
-    """Whether each enabled destination of logs says where."""
+def unnamed_destinations(resource: Resource, path: str) -> Iterator[tuple[str, str]]:
+    """The destinations of logs that are enabled without the property that says where to, each with that property."""
     for destination, key in LOG_DESTINATIONS.items():
         if resource.flag(f"{path}.{destination}.enabled") and not resource.has(f"{path}.{destination}.{key}"):
-            yield (
-                f"{path}.{destination} is enabled without {key}; an enabled destination needs it "
-                f"{refused(f'you must {words}')}. Set {key}."
-            )
+            yield destination, key
 
 
 def monitoring_is_fine_enough(cluster: Resource) -> Findings:
@@ -242,10 +250,6 @@ def is_express(cluster: Resource) -> bool:
 def shown(resource: Resource, path: str) -> str:
     """A value for a message, in JSON's words."""
     value = resource.get(path)
-    return (
-        "not set"
-        if value is None
-        else {True: "true", False: "false"}.get(value, repr(value))
-        if isinstance(value, bool)
-        else repr(value)
-    )
+    if value is None:
+        return "not set"
+    return str(value).lower() if isinstance(value, bool) else repr(value)

@@ -1,5 +1,6 @@
 """Checks of what a stack needs around a Replicator: its execution role and its alarms."""
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -39,10 +40,35 @@ def role_may_do_something(replicator: Resource, stack: Stack) -> Findings:
             )
 
 
+def role_takes_single_actions_of_kafka(replicator: Resource, stack: Stack) -> Findings:
+    for role in roles(replicator, stack):
+        for name, document in _documents(role, stack):
+            for grant in grants(document):
+                for path in grant.excludes:
+                    yield (
+                        f"the policy {name} has {path}; it must list what is allowed, not what is left out. Write it "
+                        "the other way round."
+                    )
+                for action in grant.actions:
+                    if not re.fullmatch(r"kafka(-cluster)?:[a-z0-9]+", action.lower()):
+                        yield (
+                            f"the policy {name} allows {action!r}; a Replicator needs single actions of Kafka. Remove "
+                            "it, or name the actions."
+                        )
+
+
 def role_keeps_to_its_clusters(replicator: Resource, stack: Stack) -> Findings:
     for role in roles(replicator, stack):
         for name, document in _documents(role, stack):
-            yield from _reach(replicator, name, document)
+            granted = [resource for grant in grants(document) for resource in grant.resources]
+            own = [parts.cluster for entry in replicator.items("kafkaClusters") if (parts := arn(entry.text(ARN)))]
+            for resource in granted:
+                found = arn(resource)
+                if found is None or found.cluster not in own:
+                    yield (
+                        f"the policy {name} reaches {resource!r}; it must end at the Replicator's own clusters. Name "
+                        "their ARNs."
+                    )
 
 
 def role_has_no_foreign_policy(replicator: Resource, stack: Stack) -> Findings:
@@ -53,33 +79,6 @@ def role_has_no_foreign_policy(replicator: Resource, stack: Stack) -> Findings:
                 "Replicator's clusters (AWSMSKReplicatorExecutionRole reaches every cluster of the account). Write an "
                 "iam.RolePolicy instead."
             )
-
-
-def _reach(replicator: Resource, name: str, document: Props) -> Findings:
-    own: set[tuple[str, str, str] | None] = set()
-    for grant in grants(document):
-        for path in grant.excludes:
-            yield (
-                f"the policy {name} has {path}; it must list what is allowed, not what is left out. Write it the other "
-                "way round."
-            )
-        for action in grant.actions:
-            service, _, verb = action.partition(":")
-            if service not in ("kafka", "kafka-cluster") or verb in ("", "*"):
-                yield (
-                    f"the policy {name} allows {action!r}; a Replicator needs single actions of Kafka. Remove it, or "
-                    "name the actions."
-                )
-        own = own or {
-            parts.cluster for parts in map(arn, [e.text(ARN) for e in replicator.items("kafkaClusters")]) if parts
-        }
-        for resource in grant.resources:
-            parts = arn(resource)
-            if parts is None or parts.cluster not in own:
-                yield (
-                    f"the policy {name} reaches {resource!r}; it must end at the Replicator's own clusters. Name their "
-                    "ARNs."
-                )
 
 
 def roles(replicator: Resource, stack: Stack) -> list[Resource]:

@@ -118,8 +118,8 @@ def kafka_stays_inside(resource: Resource) -> Findings:
 
 
 def brokers_are_reachable(replicator: Resource, stack: Stack) -> Findings:
-    # Developer guide, msk-replicator-network (2026-09): the target's group admits the Replicator's on 9098, and that
-    # one lets it out.
+    # Developer guide, msk-replicator-troubleshooting (2026-09): the target's group admits the Replicator's on 9098, and
+    # that one lets it out.
     targets = [
         cluster
         for info in replicator.items("replicationInfoList")

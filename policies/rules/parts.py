@@ -10,8 +10,10 @@ from .reader import Resource
 from .rule import Findings
 
 DAY_MS: Final = 86_400_000
-"""Express brokers refuse records that are older, unless told otherwise (developer guide, Express configurations, "
-"2026-09)."""
+"""Express brokers refuse older records unless told otherwise (developer guide, Express configurations, 2026-09)."""
+
+NO_LIMIT: Final = 2**63 - 1
+"""Kafka's own default of `message.timestamp.before.max.ms`: no record is too old."""
 
 BEFORE_MAX: Final = "message.timestamp.before.max.ms"
 
@@ -147,12 +149,14 @@ def old_records_are_accepted(topic: Resource) -> Findings:
     configs = topic.document("configs").values
     settings = configs if isinstance(configs, dict) else {}
     accepted, kept = _milliseconds(settings.get(BEFORE_MAX)), _milliseconds(settings.get("retention.ms"))
-    if accepted is None or accepted <= DAY_MS or (kept is not None and not 0 <= kept <= accepted):
+    # A retention below 0 keeps records for ever.
+    oldest = NO_LIMIT if kept is not None and kept < 0 else max(kept or 0, DAY_MS + 1)
+    if accepted is None or accepted < oldest:
         yield (
             f"configs has {BEFORE_MAX} {'not set' if accepted is None else accepted}; it must be more than a day and "
             "at least retention.ms, because a Replicator keeps timestamps and Express brokers refuse records older "
             f"than a day (the service: 'Timestamp … is out of range', 2026-09). Set {BEFORE_MAX} to "
-            "'9223372036854775807'."
+            f"'{NO_LIMIT}'."
         )
 
 

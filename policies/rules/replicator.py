@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from .cluster import LOG_DESTINATIONS, destinations_are_named, refused
+from .cluster import LOG_DESTINATIONS, refused, unnamed_destinations
 from .iam import Arn, arn
 from .reader import Props, Resource
 from .rule import Findings
@@ -138,12 +138,11 @@ def entries_are_two(replicator: Resource) -> Findings:
 def entries_have_one_kind(replicator: Resource) -> Findings:
     for entry in replicator.items("kafkaClusters"):
         kinds = [kind for kind in ("amazonMskCluster", "apacheKafkaCluster") if entry.has(kind)]
-        if len(kinds) != 1:
+        if not kinds:
+            yield f"{entry.where} has no cluster; it must have amazonMskCluster or apacheKafkaCluster. Name one."
+        elif len(kinds) > 1:
             words = "Cannot specify both AmazonMskCluster and ApacheKafkaCluster in a kafkaCluster object"
-            yield (
-                f"{entry.where} has {' and '.join(kinds) or 'no cluster'}; it must have one kind {refused(words)}. "
-                "Keep one."
-            )
+            yield f"{entry.where} has {' and '.join(kinds)}; it must have one kind {refused(words)}. Keep one."
         elif kinds == ["apacheKafkaCluster"]:
             if entry.has("vpcConfig"):
                 words = "The vpcConfig parameter is only supported for AmazonMskCluster"
@@ -170,12 +169,12 @@ def entries_have_one_kind(replicator: Resource) -> Findings:
 def ends_are_named_once(replicator: Resource) -> Findings:
     for end in ENDS:
         by_arn, by_id = (replicator.has(f"{INFO}.{end}KafkaCluster{by}") for by in ("Arn", "Id"))
-        if by_arn == by_id:
-            words = f"Cannot specify both {end}KafkaClusterArn and {end}KafkaClusterId"
-            yield (
-                f"{INFO} has {'both' if by_arn else 'neither'} {end}KafkaClusterArn and {end}KafkaClusterId; it must "
-                f"have one of them {refused(words)}. Keep the ARN of an MSK cluster."
-            )
+        names = f"{end}KafkaClusterArn and {end}KafkaClusterId"
+        if by_arn and by_id:
+            words = refused(f"Cannot specify both {names}")
+            yield f"{INFO} has both {names}; it must have one of them {words}. Keep the ARN of an MSK cluster."
+        if not by_arn and not by_id:
+            yield f"{INFO} has neither {names}; it must have one of them. Set the ARN of an MSK cluster."
 
 
 def enhanced_sync_fits(replicator: Resource) -> Findings:
@@ -278,7 +277,8 @@ def logs_go_somewhere(replicator: Resource) -> Findings:
 
 
 def log_destinations_are_named(replicator: Resource) -> Findings:
-    yield from destinations_are_named(replicator, LOGS, "name where the logs go")
+    for destination, key in unnamed_destinations(replicator, LOGS):
+        yield f"{LOGS}.{destination} is enabled without {key}; it must say where to. Set {key}."
 
 
 def timeouts_are_long(replicator: Resource) -> Findings:

@@ -1,4 +1,4 @@
-"""What is written about the rules, made from the table: README's two tables and the schema of the configuration.
+"""What is written about the rules, made from the table: README's tables and the schema of the configuration.
 
 `python -m tests.policies.documents` writes them; `test_documents.py` compares them with what is in the repository.
 """
@@ -164,6 +164,16 @@ def _tools(covers: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(tool for cover in covers for tool, rules in PEERS.items() if cover in rules))
 
 
+def options_table() -> str:
+    """Every option with its rule, default and meaning, as a table in Markdown."""
+    rows = [
+        (f"`{rule.name}`", f"`{name}`", f"`{json.dumps(option['default'])}`", option["description"])
+        for rule in RULES
+        for name, option in rule.options.items()
+    ]
+    return _table(("Rule", "Option", "Default", "Meaning"), rows)
+
+
 def parity_table() -> str:
     """Every rule of another tool with ours, or why there is none, as a table in Markdown."""
     ours: dict[str, list[str]] = {}
@@ -217,9 +227,13 @@ def between(text: str, name: str) -> str:
 
 def filled(text: str) -> str:
     """README with its tables made anew."""
-    for name, table in (("policies", rules_table()), ("parity", parity_table())):
-        text = text.replace(between(text, name), table)
+    for name, table in TABLES.items():
+        text = text.replace(between(text, name), table())
     return text
+
+
+TABLES: Final = {"policies": rules_table, "policy-options": options_table, "parity": parity_table}
+"""The tables by their names in README."""
 
 
 if __name__ == "__main__":

@@ -761,7 +761,7 @@ SPOILS: Final = (
         id="broker logs to nowhere",
         rule="msk-cluster-logs-delivered",
         change=drop(CLUSTER, f"{LOGS}.cloudwatchLogs.logGroup"),
-        says="cloudwatchLogs is enabled without logGroup",
+        says="cloudwatchLogs is enabled without logGroup; it must say where to (the service: 'To use CloudWatch Logs",
     ),
     Spoil(
         id="broker logs to no bucket",
@@ -982,6 +982,13 @@ SPOILS: Final = (
         says="kafkaClusters[0].vpcConfig.subnetIds is not set",
     ),
     Spoil(
+        id="an entry without a cluster",
+        rule="msk-replicator-entries-accepted",
+        change=drop(REPLICATOR, "kafkaClusters.0.amazonMskCluster"),
+        says="kafkaClusters[0] has no cluster",
+        also=["msk-replicator-clusters-match", *["msk-replicator-role-own-clusters"] * 6],
+    ),
+    Spoil(
         id="a self-managed source in a VPC",
         rule="msk-replicator-entries-accepted",
         change=apache(vpcConfig={"subnetIds": ["subnet-1"]}),
@@ -1177,6 +1184,12 @@ SPOILS: Final = (
         says="policy allows 'kafka-cluster:*'; it must list what is needed",
     ),
     Spoil(
+        id="every action of Kafka in other words",
+        rule="msk-permissions-name-clusters",
+        change=of_producer(Action=["Kafka-Cluster:**"]),
+        says="policy allows 'Kafka-Cluster:**'; it must list what is needed",
+    ),
+    Spoil(
         id="Kafka on everything",
         rule="msk-permissions-name-clusters",
         change=of_producer(Resource="*"),
@@ -1241,6 +1254,14 @@ SPOILS: Final = (
         rule="msk-replicator-role-own-clusters",
         change=edit(ROLE_POLICY, "policy", FORWARD, lambda d: d["Statement"][0].update(Action=["kafka:*"])),
         says="allows 'kafka:*'; a Replicator needs single actions of Kafka",
+    ),
+    Spoil(
+        id="a role with a sort of actions",
+        rule="msk-replicator-role-own-clusters",
+        change=edit(
+            ROLE_POLICY, "policy", FORWARD, lambda d: d["Statement"][0].update(Action=["kafka-cluster:Describe*"])
+        ),
+        says="allows 'kafka-cluster:Describe*'; a Replicator needs single actions of Kafka",
     ),
     Spoil(
         id="a role with every action of everything",
@@ -1814,6 +1835,11 @@ ALLOWANCES: Final = (
     Allowance(
         id="a topic whose name only looks made up", change=lambda stack: put(TOPIC, "name", "orders-1a2b3c4")(stack)
     ),
+    Allowance(
+        id="records kept for ever and taken at any age",
+        change=backlog({BEFORE: "9223372036854775807", "retention.ms": "-1"}),
+    ),
+    Allowance(id="a day and a bit", change=backlog({BEFORE: "86400001"})),
     Allowance(id="a week's retention", change=backlog({BEFORE: WEEK, "retention.ms": WEEK})),
     Allowance(
         id="443 and UDP open to the world",

@@ -15,19 +15,15 @@ from tests.policies.documents import (
     PEERS,
     README,
     SCHEMA,
+    TABLES,
     between,
-    parity_table,
-    rules_table,
     schema_text,
 )
 
 
-def test_the_readme_lists_every_rule_as_the_table_does() -> None:
-    assert between(README.read_text(), "policies") == rules_table()
-
-
-def test_the_readme_says_of_every_rule_of_other_tools_what_does_its_work() -> None:
-    assert between(README.read_text(), "parity") == parity_table()
+@pytest.mark.parametrize("name", TABLES)
+def test_the_readmes_tables_are_those_of_the_rules(name: str) -> None:
+    assert between(README.read_text(), name) == TABLES[name]()
 
 
 def test_every_rule_of_another_tool_is_covered_or_has_a_reason_why_not() -> None:

@@ -22,6 +22,7 @@ PRESENCE_IS_ENOUGH = {
     "broker logs to nowhere",
     "Replicator logs to nowhere",
     "start left to the default",
+    "an entry without a cluster",
     "an entry without a subnet",
     "no source",
     "a tag that the team wants",
