@@ -4,14 +4,16 @@ What each rule judges is tested in tests/policies; here it is that the engine ha
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sandbox.cli import Result
-from tests.engine.deployment import CLUSTER, DIRECTIONS, REGIONS, REPLICATOR, Deployment
+from sandbox.cli import Pulumi, Result
+from sandbox.server import Sandbox
+from tests.engine.deployment import CLUSTER, DIRECTIONS, REGIONS, REPLICATOR, ROOT, Deployment
 
 pytestmark = pytest.mark.engine
 
@@ -142,6 +144,55 @@ def test_an_analysis_of_the_exported_state_agrees_with_the_update(pair: Deployme
         ("msk-replicator-offset-sync-accepted", (REPLICATOR, "msk-dr-primary-to-secondary")),
         *[("msk-replicator-timeouts-long", (REPLICATOR, "msk-dr-primary-to-secondary"))] * 3,
     ]
+
+
+# Another team's program: no component, no configuration of ours. The role's policy is known during the update only.
+FOREIGN = """
+import json
+from pulumi_aws import iam
+
+trust = {"Effect": "Allow", "Principal": {"AWS": "123456789012"}, "Action": "sts:AssumeRole"}
+role = iam.Role("reader", assume_role_policy=json.dumps({"Version": "2012-10-17", "Statement": [trust]}))
+
+
+def wide(arn: str) -> str:
+    grant = {"Effect": "Allow", "Action": "kafka-cluster:*", "Resource": "*"}
+    return json.dumps({"Version": "2012-10-17", "Id": arn.rpartition("/")[2], "Statement": [grant]})
+
+
+iam.RolePolicy("reader", role=role.name, policy=role.arn.apply(wide))
+"""
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> Iterator[tuple[Pulumi, Sandbox]]:
+    project = tmp_path / "theirs"
+    project.mkdir()
+    runtime = "{name: python, options: {toolchain: pip, virtualenv: .venv}}"
+    (project / "Pulumi.yaml").write_text(f"name: theirs\nruntime: {runtime}\n")
+    (project / "__main__.py").write_text(FOREIGN)
+    (project / ".venv").symlink_to(ROOT / ".venv")
+    with Sandbox(tmp_path / "aws") as sandbox:
+        pulumi = Pulumi(project, tmp_path / "projects", sandbox.env, on_line=print)
+        pulumi.init("dev", {"aws:region": "eu-west-1"})
+        yield pulumi, sandbox
+
+
+def test_what_only_the_update_knows_stops_it_in_time_in_anybodys_program(foreign: tuple[Pulumi, Sandbox]) -> None:
+    pulumi, sandbox = foreign
+    pack = ("--policy-pack", str(ROOT / "policies"))
+    preview = pulumi.preview("dev", *pack).check()
+    assert rules(preview) == [(WAITING, "advisory")]
+    assert "- reader: msk-permissions-name-clusters\n" in violations(preview)[0].message
+
+    result = pulumi.up("dev", *pack)
+    assert result.code != 0
+    assert [(v.rule, v.level, v.resource) for v in violations(result)] == [
+        ("msk-permissions-name-clusters", "mandatory", ("aws:iam/rolePolicy:RolePolicy", "reader"))
+    ] * 2
+    operations = [call.operation for call in sandbox.calls("global")]
+    assert "iam:CreateRole" in operations
+    assert "iam:PutRolePolicy" not in operations
 
 
 def analyzed(deployment: Deployment, export: dict[str, Any], folder: Path) -> Result:

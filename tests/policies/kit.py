@@ -292,14 +292,19 @@ def made_up(world: World) -> dict[str, set[str]]:
 def _sources(world: World) -> dict[str, dict[str, list[str]]]:
     """For each URN the URNs that each of its properties was computed from."""
     owner = {token: urn for urn, tokens in made_up(world).items() for token in tokens}
-    known = re.compile("|".join(map(re.escape, sorted(owner, key=len, reverse=True))) or "(?!)")
+    known = "|".join(map(re.escape, sorted(owner, key=len, reverse=True))) or "(?!)"
     return {
         case.urn: {
-            key: list(dict.fromkeys(owner[token] for token in known.findall(json.dumps(value))))
+            key: list(dict.fromkeys(owner[token] for token in _found(known, json.dumps(value))))
             for key, value in case.inputs.items()
         }
         for case in world.cases
     }
+
+
+@functools.lru_cache(maxsize=10_000)
+def _found(pattern: str, text: str) -> list[str]:
+    return re.findall(pattern, text)
 
 
 def _outputs(case: Case, preview: "Preview | None") -> dict[str, Any]:

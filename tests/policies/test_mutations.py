@@ -26,6 +26,8 @@ from tests.policies import kit
 from tests.policies.spoils import ALLOWANCES, SPOILS, Allowance, Spoil, baseline
 from tests.recording import DIRECTIONS, STACKS
 
+pytestmark = pytest.mark.thorough
+
 # Functions whose results are words of messages, which test_rules.py looks at.
 WORDS = {"shown"}
 

@@ -8,12 +8,15 @@ import functools
 import json
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from policies.rules import RULES
 from tests.policies import kit
 from tests.policies.spoils import SERVERLESS_INPUTS, baseline
+
+pytestmark = pytest.mark.thorough
 
 LEAVES = (
     st.none()

@@ -17,13 +17,13 @@ from tests.recording import DIRECTIONS, STACKS
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("stack", STACKS)
 def test_our_stacks_obey_every_rule(stack: str, direction: str) -> None:
-    assert served(world(stack, direction, topics=[{"name": "customer", "partitions": 3}])) == []
+    assert judge(world(stack, direction, topics=[{"name": "customer", "partitions": 3}])) == []
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("stack", STACKS)
 def test_a_first_preview_of_our_stacks_breaks_nothing_and_says_what_has_to_wait(stack: str, direction: str) -> None:
-    violations = served(world(stack, direction), preview=True)
+    violations = judge(world(stack, direction), preview=True)
     assert [(v.rule, v.level) for v in violations] == [("msk-preview-complete", "advisory")]
 
 

@@ -72,6 +72,7 @@ def test_the_executable_works_through_a_link(tmp_path: Path) -> None:
         assert pack.GetAnalyzerInfo(empty_pb2.Empty()).name == "msk-dr"
 
 
+@pytest.mark.thorough
 def test_four_workers_at_once_say_what_one_says(tmp_path: Path) -> None:
     requests = list(resource_requests(baseline()))
     with started(STARTS["executable"], tmp_path) as pack:

@@ -39,6 +39,7 @@ def waiting(violations: list[kit.Violation]) -> dict[str, list[str]]:
     return {resource: rules.split(", ") for resource, rules in lines}
 
 
+@pytest.mark.thorough
 def test_in_a_preview_every_spoil_is_reported_or_said_to_wait() -> None:
     passed_over = []
     for spoil in SPOILS:
@@ -61,6 +62,7 @@ def hidden_difference(before: Any, after: Any) -> Any:
     return after if before == after else UNKNOWN
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("spoil", RESOURCE_SPOILS, ids=lambda spoil: f"{spoil.rule}: {spoil.id}")
 def test_the_value_that_breaks_a_rule_is_not_taken_for_good_while_it_is_unknown(spoil: Spoil) -> None:
     before, stack = baseline(), baseline()
