@@ -8,6 +8,8 @@ The mock is strict: a resource type or function that it has no answer for, and a
 the run. What it cannot prove is that the provider or AWS takes the inputs, and how unknown values behave at preview.
 """
 
+import asyncio
+import atexit
 import contextvars
 import dataclasses
 import functools
@@ -19,6 +21,7 @@ import runpy
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -64,6 +67,12 @@ ZONE_IDS: Final = {
 
 # It repeats, when the process ends, errors that a run has already raised.
 logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+
+
+LOOP: Final = asyncio.new_event_loop()
+atexit.register(LOOP.close)
+WORKER: Final = ThreadPoolExecutor(1, "program", initializer=asyncio.set_event_loop, initargs=(LOOP,))
+"""Where programs run: Pulumi looks at every frame of the stack for each resource, and a test's stack is deep."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,7 +249,8 @@ def record(
     """
     config = stack_config(stack, {}) if config is None else config
     region = config.get("aws:region", "us-east-1")
-    return contextvars.Context().run(_record, program, stack, region, config, peer_outputs or {})
+    context = contextvars.Context()
+    return WORKER.submit(context.run, _record, program, stack, region, config, peer_outputs or {}).result()
 
 
 def _record(

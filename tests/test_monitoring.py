@@ -11,6 +11,7 @@ from typing import Any, Final
 import botocore.loaders  # type: ignore[import-untyped]
 import pytest
 
+from components.alarms import Alarm
 from components.monitoring import Monitoring, cluster_alarms, dashboard_body
 from tests.cloudwatch import FUNCTIONS, WORDS, Series, expression_of, fires, ids_in, metrics_of
 from tests.recording import ACCOUNT, EVERYTHING, Resource, Run, record, run_program, settings_of
@@ -186,9 +187,15 @@ def test_these_alarms_fire_when(situation: str, data: dict[str, Series], expecte
     assert found == of_brokers | expected & {"controller"}
 
 
+def described(**config: Any) -> dict[str, Alarm]:
+    """The program's descriptions of the cluster's alarms."""
+    return {alarm.name: alarm for alarm in cluster_alarms(settings_of("primary", **config).monitoring)}
+
+
 def test_each_broker_has_alarms_of_its_own_and_the_cluster_has_two() -> None:
-    found = alarms(monitoring(brokerCount=6))
-    assert len(found) == 2 + 6 * 5
+    found = alarms(run_program("primary"))
+    assert len(found) == 2 + 3 * 5
+    assert len(described(brokerCount=6)) == 2 + 6 * 5
     for name, alarm in found.items():
         dimensions = [metric["dimensions"] for metric in metrics_of(alarm.inputs).values()]
         broker = re.match(r"broker-(\d+)-", name)
@@ -197,16 +204,16 @@ def test_each_broker_has_alarms_of_its_own_and_the_cluster_has_two() -> None:
 
 
 def test_quotas_are_those_of_the_instance_type() -> None:
-    large, larger = (alarms(monitoring(instanceType=f"express.m7g.{size}")) for size in ("large", "4xlarge"))
+    large, larger = (described(instanceType=f"express.m7g.{size}") for size in ("large", "4xlarge"))
     names = ("broker-1-bytes-in", "broker-1-bytes-out", "broker-1-partitions")
-    assert [large[name].inputs["threshold"] for name in names] == [12_480_000, 24_960_000, 1200]
-    assert [larger[name].inputs["threshold"] for name in names] == [99_920_000, 199_840_000, 6400]
+    assert [large[name].threshold for name in names] == [12_480_000, 24_960_000, 1200]
+    assert [larger[name].threshold for name in names] == [99_920_000, 199_840_000, 6400]
 
 
 def test_throttling_is_watched_where_its_metrics_exist() -> None:
     """ProduceThrottleTime and FetchThrottleTime come with PER_BROKER."""
     for level, expected in (("DEFAULT", 0), ("PER_BROKER", 3), ("PER_TOPIC_PER_PARTITION", 3)):
-        assert sum("throttled" in name for name in alarms(monitoring(enhancedMonitoring=level))) == expected
+        assert sum("throttled" in name for name in described(enhancedMonitoring=level)) == expected
 
 
 def test_growing_storage_is_compared_with_its_own_past() -> None:
