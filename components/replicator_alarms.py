@@ -68,12 +68,13 @@ def replicator_alarms(
     yield Alarm(
         name="stalled",
         why=(
-            "Records wait at the source and none is copied: usually the role may not read or write a topic. See the "
-            "Replicator's log group."
+            "Records wait at the source and none is copied or passed over: usually the role may not read or write a "
+            "topic. See the Replicator's log group."
         ),
         metrics=[lag, latency],
-        # Bytes read would not do as a sign of traffic: in a pair that copies both ways they count what is filtered.
-        expression="IF(lag > 0 AND FILL(latency, 0) == 0, 1, 0)",
+        # In a pair that copies both ways a Replicator may have nothing to copy for weeks: it reads what the other one
+        # wrote and filters it. Bytes read and a backlog that comes and goes are no signs of a standstill there.
+        expression="IF(lag > 0 AND DIFF(lag) >= 0 AND FILL(latency, 0) == 0, 1, 0)",
         threshold=0,
         minutes=10,
     )

@@ -48,6 +48,21 @@ def firing(data: dict[str, Series], run: Run | None = None) -> set[str]:
         ("a backlog that is worked off", {"MessageLag": [1e9 - n for n in range(30)]}, set()),
         ("a backlog that stays", {"MessageLag": [500.0] * 30}, set()),
         ("the role may not read a topic", {"ReplicationLatency": [0.0] * 30, "MessageLag": [500.0] * 30}, {"stalled"}),
+        (
+            "all that is read comes from the other Replicator and is filtered",
+            {"ReplicationLatency": [0.0] * 30, "MessageLag": [900.0, 800.0, 850.0] * 10},
+            set(),
+        ),
+        (
+            "an old backlog is read and filtered",
+            {"ReplicationLatency": [], "MessageLag": [1e9 - 1e6 * n for n in range(30)]},
+            set(),
+        ),
+        (
+            "nothing is read and more is produced",
+            {"ReplicationLatency": [], "MessageLag": [10.0 * n for n in range(30)]},
+            {"stalled", "lag-growing"},
+        ),
         ("records wait and no latency is sent", {"ReplicationLatency": [], "MessageLag": [500.0] * 30}, {"stalled"}),
         ("a single error", {"ReplicatorFailure": [0.0, 1.0]}, {"replicator-failure"}),
         ("a single record not copied", {"ReplicationFailures": [0.0, 1.0]}, {"replication-failures"}),
