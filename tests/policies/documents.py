@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from policies.rules import RULES
+from policies.rules.rule import EXEMPTIONS
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 README: Final = ROOT / "README.md"
@@ -199,10 +200,10 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 def config_schema() -> dict[str, Any]:
     """JSON Schema of a policy configuration file: what the engine checks, and names of rules and options too."""
-    level = {"enum": ["advisory", "mandatory", "disabled"]}
-    properties: dict[str, Any] = {"all": {**level, "description": "The level of every rule that is not listed itself."}}
+    level = {"$ref": "#/$defs/level"}
+    properties: dict[str, Any] = {"all": {"description": "The level of every rule that is not listed itself.", **level}}
     for rule in RULES:
-        options = {"enforcementLevel": {**level, "default": rule.level.value}, **rule.schema}
+        options = {"enforcementLevel": level, **rule.options, "exemptions": {"$ref": "#/$defs/exemptions"}}
         given = {"type": "object", "properties": options, "additionalProperties": False}
         properties[rule.name] = {"description": rule.why, "anyOf": [level, given]}
     return {
@@ -211,6 +212,7 @@ def config_schema() -> dict[str, Any]:
         "type": "object",
         "properties": properties,
         "additionalProperties": False,
+        "$defs": {"level": {"enum": ["advisory", "mandatory", "disabled"]}, "exemptions": EXEMPTIONS},
     }
 
 
