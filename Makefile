@@ -5,7 +5,7 @@ PYTHON ?= python3
 RUN := PATH="$(CURDIR)/.venv/bin:$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup ready demo test unit lint bench lock clean
+.PHONY: help setup ready demo test unit policy lint bench lock clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -22,8 +22,11 @@ demo: ready ## both stacks, failback, a lost Region: the whole story on this mac
 test: ready ## every test, those on the real Pulumi engine included
 	@$(RUN) python -m pytest
 
-unit: ready ## the quick tests: no engine, no stand-in for AWS
-	@$(RUN) python -m pytest tests --ignore=tests/engine --ignore=tests/sandbox
+unit: ready ## the quick tests of the program: no engine, no stand-in for AWS, no policies
+	@$(RUN) python -m pytest tests --ignore=tests/engine --ignore=tests/sandbox --ignore=tests/policies
+
+policy: ready ## both stacks previewed with the policy pack, on the stand-in
+	@$(RUN) python -m sandbox.policy
 
 lint: ready ## format, lint, types, workflows
 	$(RUN) ruff format --check

@@ -14,7 +14,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +21,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from bench import policy_bench
+from bench.figure import Figure, timed
 from sandbox.cli import Pulumi, Result
 from sandbox.server import Sandbox
 
@@ -31,21 +32,6 @@ STACK: Final = "primary"
 TOPICS: Final = (10, 100, 700)
 
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """One measured figure with its baseline and its goal; `goal` is the most that it may be."""
-
-    name: str
-    value: float
-    unit: str
-    detail: str = ""
-    goal: float | None = None
-
-    @property
-    def met(self) -> bool | None:
-        return None if self.goal is None else self.value <= self.goal
 
 
 @contextmanager
@@ -63,20 +49,13 @@ def projects(topics: int = 0) -> Iterator[Mapping[str, Pulumi]]:
             yield {"ours": ours, "flat": flat}
 
 
-def timed(command: Callable[[], Result]) -> tuple[float, Result]:
-    """Seconds that a command took, and its result. Raises PulumiError when it fails."""
-    began = time.perf_counter()
-    result = command().check()
-    return time.perf_counter() - began, result
-
-
 def registered(result: Result) -> set[tuple[str, str]]:
     """Type and name of the resources of the cloud that a command saw."""
     return {(step.type, step.name) for step in result.steps if step.type.startswith("aws:")}
 
 
-def against_flat(runs: int) -> Iterator[Line]:
-    """`preview` and `up` of the program against the baseline. Raises when the two do not register the same."""
+def against_flat(runs: int) -> Iterator[Figure]:
+    """`preview` and `up` of the program against the basefigure. Raises when the two do not register the same."""
     seconds: dict[str, dict[str, list[float]]] = {"first preview": {}, "up": {}, "preview without changes": {}}
     for run in range(runs):
         with projects() as pair:
@@ -97,7 +76,7 @@ def against_flat(runs: int) -> Iterator[Line]:
                 raise RuntimeError(f"the baseline is no baseline; it differs in {seen['ours'] ^ seen['flat']}")
     for step, runs_of in seconds.items():
         ours, flat = statistics.median(runs_of["ours"]), statistics.median(runs_of["flat"])
-        yield Line(
+        yield Figure(
             name=f"{step}, against the flat program",
             value=ours / flat,
             unit="×",
@@ -106,7 +85,7 @@ def against_flat(runs: int) -> Iterator[Line]:
         )
 
 
-def start(runs: int) -> Iterator[Line]:
+def start(runs: int) -> Iterator[Figure]:
     """Start of the program in a fresh process: wall time and peak memory."""
     seconds, megabytes = [], []
     for _ in range(runs + 1):
@@ -114,8 +93,8 @@ def start(runs: int) -> Iterator[Line]:
         seconds.append(took)
         megabytes.append(peak)
     # The first one may still compile bytecode.
-    yield Line(name="start: import and run under mocks", value=statistics.median(seconds[1:]), unit="s", goal=1.0)
-    yield Line(name="start: peak memory", value=statistics.median(megabytes[1:]), unit="MB", goal=100)
+    yield Figure(name="start: import and run under mocks", value=statistics.median(seconds[1:]), unit="s", goal=1.0)
+    yield Figure(name="start: peak memory", value=statistics.median(megabytes[1:]), unit="MB", goal=100)
 
 
 def fresh_process(command: list[str]) -> tuple[float, float]:
@@ -129,13 +108,13 @@ def fresh_process(command: list[str]) -> tuple[float, float]:
     return time.perf_counter() - began, usage.ru_maxrss / 1024
 
 
-def unit_suite() -> Iterator[Line]:
+def unit_suite() -> Iterator[Figure]:
     """The suite that `make unit` runs."""
     took, _ = fresh_process(["make", "--silent", "unit"])
-    yield Line(name="unit suite", value=took, unit="s", goal=10)
+    yield Figure(name="unit suite", value=took, unit="s", goal=10)
 
 
-def growth() -> Iterator[Line]:
+def growth() -> Iterator[Figure]:
     """What topics cost: the price of one between 10 and 100, against the price of one between 100 and 700."""
     seconds: dict[str, dict[int, float]] = {"preview": {}, "up": {}}
     flat: dict[int, float] = {}
@@ -149,14 +128,14 @@ def growth() -> Iterator[Line]:
     few, some, many = TOPICS
     for command, took in seconds.items():
         early, late = (took[some] - took[few]) / (some - few), (took[many] - took[some]) / (many - some)
-        yield Line(
+        yield Figure(
             name=f"{command} with topics: price of one, 100–700 against 10–100",
             value=late / max(early, 0.001),
             unit="×",
             detail=f"{late * 1000:.1f} ms against {early * 1000:.1f} ms",
             goal=1.5,
         )
-    yield Line(
+    yield Figure(
         name=f"up with {many} topics, against the flat program",
         value=seconds["up"][many] / flat[many],
         unit="×",
@@ -165,27 +144,15 @@ def growth() -> Iterator[Line]:
     )
 
 
-def policies(runs: int) -> Iterator[Line]:
-    """`preview` with the policy pack against without, less the pack's fixed start; and the price of one judgement."""
+def policies(runs: int) -> Iterator[Figure]:
+    """The policy pack: one judgement, its start, a preview with it."""
+    yield from policy_bench.judgement(runs)
+    yield from policy_bench.start(runs)
     with projects() as pair:
-        ours = pair["ours"]
-        flat = pair["flat"]
-        ours.up(STACK).check()
-        flat.up(STACK).check()
-        plain, guarded = [], []
-        for _ in range(runs):
-            plain.append(timed(lambda: ours.preview(STACK))[0])
-            guarded.append(timed(lambda: ours.preview(STACK, "--policy-pack", "policies"))[0])
-        without, with_pack = statistics.median(plain), statistics.median(guarded)
-        yield Line(
-            name="preview with the policy pack, against without",
-            value=with_pack / without,
-            unit="×",
-            detail=f"{with_pack:.2f} s against {without:.2f} s",
-        )
+        yield from policy_bench.previews(pair["ours"], STACK, runs)
 
 
-SECTIONS: Final[Mapping[str, Callable[[int], Iterator[Line]]]] = {
+SECTIONS: Final[Mapping[str, Callable[[int], Iterator[Figure]]]] = {
     "start": start,
     "flat": against_flat,
     "policies": policies,
@@ -201,23 +168,23 @@ def main(runs: int, only: tuple[str, ...]) -> None:
     """Measure what the program costs. Exit code 1 when a goal is missed."""
     if shutil.which("make") is None:
         raise click.ClickException("make is not on PATH; it runs the unit suite")
-    lines: list[Line] = []
+    figures: list[Figure] = []
     for name, section in SECTIONS.items():
         if not only or name in only:
             console.print(f"[bold]{(section.__doc__ or name).splitlines()[0]}[/]")
-            lines += section(runs)
+            figures += section(runs)
     table = Table("", "measured", "", "goal", "", title="Benchmarks", title_justify="left")
-    for line in lines:
-        goal = "" if line.goal is None else f"≤ {line.goal:g} {line.unit}"
-        verdict = {True: "[green]✓[/]", False: "[red]✗[/]", None: ""}[line.met]
-        table.add_row(line.name, f"{line.value:.2f} {line.unit}", line.detail, goal, verdict)
+    for figure in figures:
+        goal = "" if figure.goal is None else f"≤ {figure.goal:g} {figure.unit}"
+        verdict = {True: "[green]✓[/]", False: "[red]✗[/]", None: ""}[figure.met]
+        table.add_row(figure.name, f"{figure.value:.2f} {figure.unit}", figure.detail, goal, verdict)
     console.print(table)
     results = ROOT / "bench" / "results"
     results.mkdir(exist_ok=True)
     file = results / f"{time.strftime('%Y%m%dT%H%M%S')}.json"
-    file.write_text(json.dumps([asdict(line) for line in lines], indent=2) + "\n")
+    file.write_text(json.dumps([figure._asdict() for figure in figures], indent=2) + "\n")
     console.print(f"[dim]Written to {file.relative_to(ROOT)}[/]")
-    sys.exit(0 if all(line.met is not False for line in lines) else 1)
+    sys.exit(0 if all(figure.met is not False for figure in figures) else 1)
 
 
 if __name__ == "__main__":

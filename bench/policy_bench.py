@@ -5,10 +5,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
+from bench.figure import Figure, timed
 from policies.rules import RULES
 from sandbox.cli import Pulumi
 from tests.policies import kit
@@ -27,16 +28,6 @@ PolicyPack("empty", [policy])
 """,
 }
 """A pack whose one policy does nothing: what any pack costs before it judges."""
-
-
-class Figure(NamedTuple):
-    """One measured figure; `goal` is the most that it may be."""
-
-    name: str
-    value: float
-    unit: str
-    detail: str = ""
-    goal: float | None = None
 
 
 def judgement(runs: int) -> Iterator[Figure]:
@@ -100,7 +91,7 @@ def previews(pulumi: Pulumi, stack: str, runs: int) -> Iterator[Figure]:
         seconds: dict[str, list[float]] = {name: [] for name in packs}
         for _ in range(runs):
             for name, arguments in packs.items():
-                seconds[name].append(_seconds(lambda: pulumi.preview(stack, *arguments).check()))  # noqa: B023
+                seconds[name].append(timed(lambda: pulumi.preview(stack, *arguments))[0])  # noqa: B023
     took = {name: statistics.median(values) for name, values in seconds.items()}
     yield Figure(
         "preview with the policy pack, against one with an empty pack",
@@ -121,9 +112,3 @@ def previews(pulumi: Pulumi, stack: str, runs: int) -> Iterator[Figure]:
         "s",
         f"{took['executable']:.2f} s",
     )
-
-
-def _seconds(command: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    command()
-    return time.perf_counter() - began

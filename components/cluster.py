@@ -127,7 +127,7 @@ class ExpressCluster(pulumi.ComponentResource):
 
 
 def _multi_vpc_for_iam() -> msk.ClusterBrokerNodeGroupInfoConnectivityInfoArgs:
-    """What a cross-Region Replicator needs of its source (developer guide, msk-replicator-prepare-clusters)."""
+    """What a cross-Region Replicator needs of its source (developer guide, msk-replicator-prepare-cluster)."""
     sasl = msk.ClusterBrokerNodeGroupInfoConnectivityInfoVpcConnectivityClientAuthenticationSaslArgs(iam=True)
     return msk.ClusterBrokerNodeGroupInfoConnectivityInfoArgs(
         vpc_connectivity=msk.ClusterBrokerNodeGroupInfoConnectivityInfoVpcConnectivityArgs(

@@ -14,7 +14,7 @@ from components.limits import PORTS
 from config import ConnectivitySettings, as_inputs
 
 SOURCE_ACTIONS: Final = ("kafka:CreateVpcConnection", "kafka:GetBootstrapBrokers", "kafka:DescribeClusterV2")
-"""What the Kafka service must be allowed on a source (developer guide, msk-replicator-prepare-clusters, 2026-09)."""
+"""What the Kafka service must be allowed on a source (developer guide, msk-replicator-prepare-cluster, 2026-09)."""
 
 
 @dataclass(frozen=True, kw_only=True)
