@@ -6,7 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+_SETTLING = 0.3
+"""Seconds for the engine to write what it has heard so far. Pulumi's file backend empties the stack's file before it
+writes it anew, and an engine killed in between loses the stack ("failed to load checkpoint: EOF", seen with 3.259).
+That is a danger of its own, and not what a crash in mid-call is about."""
 
 
 def kill_peer(peer: str) -> None:
@@ -15,6 +21,7 @@ def kill_peer(peer: str) -> None:
     Raises LookupError when the owner cannot be found or is this very process.
     """
     pid = peer_pid(int(peer.rpartition(":")[2]))
+    time.sleep(_SETTLING)
     os.kill(pid, signal.SIGKILL)
 
 
