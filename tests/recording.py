@@ -473,7 +473,7 @@ def _cluster(made: Made) -> dict[str, Any]:
         "arn": arn,
         "clusterUuid": made.uuid,
         "bootstrapBrokersSaslIam": ",".join(f"b-{n}.{host}:9098" for n in brokers),
-        "bootstrapBrokersVpcConnectivitySaslIam": ",".join(f"b-{n}.scram.{host}:{14000 + n}" for n in brokers),
+        "bootstrapBrokersVpcConnectivitySaslIam": ",".join(f"b-{n}.iam.{host}:{14000 + n}" for n in brokers),
     }
 
 
