@@ -26,11 +26,7 @@ def die(deployment: Deployment, stack: str, *arguments: str) -> None:
     """An update during which the engine is killed, as asked for before; then the lock that it left is removed."""
     result = deployment.pulumi.up(stack, *arguments)
     assert result.code == -9, f"the engine was to be killed:\n{result.output}"
-    assert not deployment.pulumi.up(stack).ok, "a killed engine leaves its lock"
-    unlock(deployment, stack)
-
-
-def unlock(deployment: Deployment, stack: str) -> None:
+    assert list(deployment.sandbox.folder.glob("backend/.pulumi/locks/**/*.json")), "a killed engine leaves its lock"
     deployment.pulumi.run("cancel", "--yes", "--stack", stack).check()
 
 
@@ -127,39 +123,26 @@ def test_a_replicator_created_while_the_engine_died_is_refused_a_second_time_unt
     assert_same(primary.state("secondary"), template_state("secondary"), "after the import")
 
 
-def test_importing_pending_creates_by_refresh_only_forgets_them(pair: Deployment) -> None:
-    """Should this fail, Pulumi does what its help says, and the runbook gets shorter."""
-    name = "msk-dr-secondary-to-primary"
-    pair.configure("primary", direction="bidirectional")
-    pair.sandbox.crash_on("kafka:CreateReplicator", when="after")
-    die(pair, "primary", "--parallel", "1")
-    (id_,) = pair.sandbox.resources("us-east-1", REPLICATOR)
-    urn = f"urn:pulumi:primary::msk-dr::msk-dr:index:Replicator${REPLICATOR}::{name}"
-    pair.pulumi.refresh("primary", "--import-pending-creates", urn, "--import-pending-creates", id_).check()
-    assert not pair.pending("primary")
-    assert urn not in {resource["urn"] for resource in pair.pulumi.export("primary")}
-
-
 @pytest.mark.parametrize(
-    ("before", "after", "operation"),
+    ("values", "operation"),
     [
-        ({}, {"rpoSeconds": 30}, "update"),
-        ({}, {"startingPosition": "LATEST"}, "kafka:DeleteReplicator"),
-        ({}, {"direction": "secondary-to-primary"}, "kafka:DeleteReplicator"),
+        ({"rpoSeconds": 30}, "update"),
+        ({"startingPosition": "LATEST"}, "kafka:DeleteReplicator"),
+        ({"direction": "secondary-to-primary"}, "kafka:DeleteReplicator"),
     ],
     ids=["updates", "replaces", "deletes"],
 )
 def test_an_update_that_dies_while_it_changes_what_exists_is_finished_by_the_next_one(
-    before: dict[str, object], after: dict[str, object], operation: str, pair: Deployment
+    values: dict[str, object], operation: str, pair: Deployment
 ) -> None:
-    pair.configure("secondary", **after)
+    pair.configure("secondary", **values)
     pair.sandbox.crash_on(operation, when="after")
     die(pair, "secondary")
     assert pair.up("secondary").changes
     assert not pair.pending("secondary")
     pair.settled("secondary")
     replicators = pair.sandbox.resources("us-east-2", REPLICATOR)
-    assert len(replicators) == (0 if "direction" in after else 1)
+    assert len(replicators) == (0 if "direction" in values else 1)
 
 
 def test_a_call_that_fails_once_is_made_up_for_by_the_next_update(pair: Deployment) -> None:
