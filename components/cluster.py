@@ -88,7 +88,14 @@ class ExpressCluster(pulumi.ComponentResource):
                 rebalancing=msk.ClusterRebalancingArgs(status="ACTIVE"),
                 tags=settings.tags,
             ),
-            opts=pulumi.ResourceOptions(parent=self, protect=settings.protect, custom_timeouts=TIMEOUTS),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                protect=settings.protect,
+                custom_timeouts=TIMEOUTS,
+                # The provider keeps a cluster whose key is no longer given, and the key would be deleted under it.
+                replacement_trigger=settings.kms_key,
+                delete_before_replace=True,
+            ),
         )
         self.arn = cluster.arn
         self.name = settings.cluster_name

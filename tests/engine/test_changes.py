@@ -75,7 +75,6 @@ def test_another_kafka_version_replaces_the_client_and_updates_the_cluster_in_pl
     pair.settled("primary")
 
 
-@pytest.mark.xfail(reason="the provider keeps a key that is no longer given, and the program deletes it")
 def test_the_key_of_a_cluster_is_deleted_only_after_the_cluster_that_it_encrypts(pair: Deployment) -> None:
     pair.configure("primary", kmsKey="aws-managed")
     pair.up("primary")
