@@ -1,5 +1,6 @@
 """What holds for every test. Folders with needs of their own have a conftest of their own."""
 
+import gc
 import os
 
 import pytest
@@ -7,9 +8,16 @@ import pytest
 # An Output in a string is a mistake that would otherwise end in a resource's name.
 os.environ.setdefault("PULUMI_ERROR_OUTPUT_STRING", "true")
 
+# What is imported stays: looking for garbage in it takes a second.
+gc.disable()
+
 
 def pytest_configure(config: pytest.Config) -> None:
     # A test that returns something asserts nothing.
     config.addinivalue_line("filterwarnings", "error::pytest.PytestReturnNotNoneWarning")
     # The SDK warns of classes of its own that nobody here uses.
     config.addinivalue_line("filterwarnings", "ignore::DeprecationWarning:pulumi_aws")
+
+
+def pytest_collection_finish() -> None:
+    gc.enable()

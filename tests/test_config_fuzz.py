@@ -113,7 +113,7 @@ def test_every_key_is_fuzzed() -> None:
 
 
 @given(st.sampled_from(STACKS), some_of(ANY_VALUES, 8))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_configuration_is_settings_or_messages_of_the_usual_shape(
     stack: str, configuration: dict[str, Any]
 ) -> None:
@@ -125,7 +125,7 @@ def test_any_configuration_is_settings_or_messages_of_the_usual_shape(
 
 
 @given(st.sampled_from(STACKS), st.sampled_from(sorted(KEYS)), st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_a_mistake_in_one_key_is_told_of_that_key(stack: str, key: str, data: st.DataObject) -> None:
     """Or of the one that it does not go together with."""
     value = data.draw(st.one_of(PLAUSIBLE[key], ANYTHING))
@@ -141,7 +141,7 @@ def test_a_mistake_in_one_key_is_told_of_that_key(stack: str, key: str, data: st
     st.sampled_from(DIRECTIONS),
     some_of({key: PLAUSIBLE[key] for key in KEYS.keys() - {"role", "peerStack", "direction"}}, 12),
 )
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 def test_settings_make_a_program_that_runs(stack: str, direction: str, configuration: dict[str, Any]) -> None:
     """What is wrong is left out, so that what is left is taken; the recorder refuses what the engine would."""
     for key in [*configuration]:

@@ -101,7 +101,7 @@ def matches(glob: str, name: str) -> bool:
 
 
 @given(st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_the_globs_cover_every_name_that_the_pattern_matches(data: st.DataObject) -> None:
     pattern = data.draw(regular_expressions(), label="pattern")
     name = data.draw(
@@ -112,7 +112,7 @@ def test_the_globs_cover_every_name_that_the_pattern_matches(data: st.DataObject
 
 
 @given(st.text(alphabet=NAME_CHARACTERS, min_size=1, max_size=20))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_a_plain_name_is_covered_by_itself_alone(name: str) -> None:
     escaped = name.replace(".", r"\.")
     assert problem_with(escaped, 249) is None
