@@ -28,6 +28,7 @@ from typing import Any, Final
 
 import pulumi
 import yaml
+from google.protobuf.json_format import MessageToDict
 from pulumi.runtime import Mocks, mocks, set_mocks
 from pulumi.runtime.rpc import is_rpc_secret, unwrap_rpc_secret
 from pulumi.runtime.sync_await import _sync_await
@@ -94,6 +95,7 @@ class Resource:
     protect: bool = False
     ignore_changes: tuple[str, ...] = ()
     replace_on_changes: tuple[str, ...] = ()
+    replacement_trigger: Any = None
     delete_before_replace: bool = False
     timeouts: Mapping[str, str] = dataclasses.field(default_factory=dict)
     hooks: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
@@ -353,6 +355,7 @@ def _recorded(request: Any, urn: str, id_: str) -> Resource:
         protect=request.protect,
         ignore_changes=tuple(request.ignoreChanges),
         replace_on_changes=tuple(request.replaceOnChanges),
+        replacement_trigger=MessageToDict(request.replacement_trigger),
         delete_before_replace=request.deleteBeforeReplace,
         timeouts={phase: value for phase in ("create", "update", "delete") if (value := getattr(timeouts, phase))},
         hooks={field.name: tuple(names) for field, names in request.hooks.ListFields()},

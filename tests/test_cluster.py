@@ -86,6 +86,13 @@ def test_another_key_takes_the_place_of_its_own() -> None:
         assert run.of("kms.Key") == run.of("kms.Alias") == []
 
 
+def test_another_kind_of_key_is_another_cluster_delete_first() -> None:
+    """The provider keeps a cluster whose key is no longer given, and the key would be deleted under it."""
+    made = [cluster(kmsKey=kind) for kind in ("create", "aws-managed")]
+    assert [one.replacement_trigger for one in made] == ["create", "aws-managed"]
+    assert all(one.delete_before_replace for one in made)
+
+
 def test_broker_logs_go_to_a_log_group_that_ends() -> None:
     run = built(logRetentionDays=90)
     logs = run.one("cloudwatch.LogGroup").inputs
