@@ -21,6 +21,7 @@ from sandbox.server import Sandbox, environment, running
 from sandbox.state import GLOBAL, read_journal, resource_counts
 
 _REGION = click.Choice([GLOBAL, *ZONES])
+_NAP = 0.2  # seconds until `serve` notices that it shall stop
 _PATIENCE = 10.0  # seconds that `down` waits for the server to end
 
 
@@ -81,7 +82,8 @@ def serve(context: Context, port: int, quiet: bool) -> None:
             logging.getLogger("sandbox").warning("%s; serving on 127.0.0.1:%d", NOTICE, sandbox.port)
             click.echo('use it in another shell with:  eval "$(python -m sandbox env)"', err=True)
             while True:
-                signal.pause()
+                # Not `signal.pause`: a signal that another thread gets would not end it.
+                time.sleep(_NAP)
     except KeyboardInterrupt:
         click.echo("stopped; the state is kept", err=True)
     except RuntimeError as error:

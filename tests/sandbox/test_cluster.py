@@ -164,6 +164,7 @@ def test_the_service_takes_a_cluster_that_is_as_unusual_as_allowed(
         ("rebalancing", {"status": "ON"}, "rebalancing.status"),
         ("encryptionInfo.encryptionInTransit.clientBroker", "SSL", "encryptionInfo.encryptionInTransit.clientBroker"),
         ("storageMode", "REMOTE", "storageMode"),
+        (f"{BROKERS}.azDistribution", "SPREAD", f"{BROKERS}.azDistribution"),
         ("clusterName", "a" * 65, "clusterName"),
     ],
 )
@@ -267,6 +268,12 @@ def test_multi_vpc_does_not_go_with_unauthenticated_access(east: Client, network
     assert east.make(msk.Cluster, "d", {**without, "clusterName": "d"})["bootstrapBrokersTls"] == ""
 
 
+def test_multi_vpc_does_not_go_with_the_smallest_brokers(east: Client, network: Network) -> None:
+    inputs = changed(cluster_inputs(network), f"{BROKERS}.instanceType", "kafka.t3.small")
+    with pytest.raises(Refused, match="not supported for kafka.t3.small"):
+        east.make(msk.Cluster, "c", {**inputs, "kafkaVersion": "3.8.x"})
+
+
 def test_every_kind_of_update_is_a_call_of_its_own_in_the_providers_order(east: Client, network: Network) -> None:
     inputs = cluster_inputs(network)
     made = east.make(msk.Cluster, "c", inputs)
@@ -316,6 +323,43 @@ def test_the_service_refuses_an_update(east: Client, network: Network, path: str
     with pytest.raises(Refused, match=message) as refused:
         east.change(made, changed(inputs, path, value))
     assert refused.value.left.id == made.id
+
+
+def test_a_cluster_can_go_from_ipv4_to_dual_but_not_back(east: Client, network: Network) -> None:
+    path = f"{BROKERS}.connectivityInfo.networkType"
+    inputs = changed(cluster_inputs(network), path, "DUAL")
+    made = east.make(msk.Cluster, "c", inputs)
+    assert made["bootstrapBrokersSaslIamIpv6"].count(":20098") == 3
+    with pytest.raises(Refused, match="can only be changed from IPV4 to DUAL"):
+        east.change(made, changed(inputs, path, "IPV4"))
+
+
+@pytest.mark.parametrize(
+    ("authentication", "transit", "message"),
+    [
+        ({"unauthenticated": True}, "TLS", "requires unauthenticated access to be off"),
+        ({"unauthenticated": True, "sasl": {"iam": True}}, "TLS", "requires unauthenticated access to be off"),
+        (
+            {"unauthenticated": True, "sasl": {"iam": True}},
+            "TLS_PLAINTEXT",
+            "requires unauthenticated access to be off",
+        ),
+        ({"sasl": {"iam": True}}, "TLS", None),
+    ],
+)
+def test_public_access_comes_after_creation_and_needs_authentication_over_tls(
+    east: Client, network: Network, authentication: Props, transit: str, message: str | None
+) -> None:
+    inputs = changed(cluster_inputs(network), f"{BROKERS}.connectivityInfo", None)
+    inputs = changed(inputs, "encryptionInfo.encryptionInTransit.clientBroker", transit)
+    inputs = {**inputs, "clientAuthentication": authentication}
+    made = east.make(msk.Cluster, "c", inputs)
+    public = changed(inputs, f"{BROKERS}.connectivityInfo.publicAccess", {"type": "SERVICE_PROVIDED_EIPS"})
+    if message is None:
+        assert east.change(made, public)["bootstrapBrokersPublicSaslIam"].count("b-public") == 3
+    else:
+        with pytest.raises(Refused, match=message):
+            east.change(made, public)
 
 
 def test_iam_and_its_multi_vpc_cannot_be_turned_on_in_one_update(east: Client, network: Network) -> None:

@@ -83,6 +83,14 @@ def test_the_order_of_a_clusters_subnets_does_not_matter(east: Client, network: 
     assert cost(east, made, turned) == NOTHING
 
 
+def test_tiered_storage_cannot_be_given_up_in_place(east: Client, network: Network) -> None:
+    inputs = changed(cluster_inputs(network), "brokerNodeGroupInfo.instanceType", "kafka.m7g.large")
+    made = east.make(msk.Cluster, "c", {**inputs, "storageMode": "TIERED"})
+    assert cost(east, made, {**inputs, "storageMode": "LOCAL"}) == REPLACE
+    local = east.make(msk.Cluster, "d", {**inputs, "clusterName": "d", "storageMode": "LOCAL"})
+    assert cost(east, local, {**inputs, "clusterName": "d", "storageMode": "TIERED"}) == UPDATE
+
+
 def test_logging_and_configuration_differ_in_what_removal_means(east: Client, network: Network) -> None:
     east.make(cloudwatch.LogGroup, "l", {"name": "logs"})
     configuration = east.make(msk.Configuration, "s", {"name": "s", "serverProperties": "a=b"})

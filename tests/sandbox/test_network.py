@@ -57,6 +57,12 @@ def test_the_provider_refuses_a_block(east: Client, resource: Resource, block: s
     assert reason in rejected.value.failures["cidrBlock"]
 
 
+def test_a_vpc_has_one_of_two_tenancies(east: Client) -> None:
+    with pytest.raises(Rejected) as rejected:
+        east.check(ec2.Vpc, "v", {"cidrBlock": "10.0.0.0/16", "instanceTenancy": "host"})
+    assert list(rejected.value.failures) == ["instanceTenancy"]
+
+
 def test_a_vpc_needs_a_block_and_looks_like_one_of_aws(east: Client) -> None:
     made = east.make(ec2.Vpc, "v", {"cidrBlock": "10.0.0.0/16"})
     assert re.fullmatch(r"vpc-0[0-9a-f]{16}", made.id)
@@ -347,6 +353,7 @@ def test_an_instances_group_is_of_its_vpc(east: Client, network: Network) -> Non
     ("spoiled", "path"),
     [
         ({"metadataOptions": {"httpTokens": "maybe"}}, "metadataOptions.httpTokens"),
+        ({"metadataOptions": {"httpEndpoint": "maybe"}}, "metadataOptions.httpEndpoint"),
         ({"rootBlockDevice": {"volumeType": "gp9"}}, "rootBlockDevice.volumeType"),
         ({"userData": "a", "userDataBase64": "b"}, "userData"),
         ({"userData": "x" * 16385}, "userData"),
@@ -376,6 +383,8 @@ def test_an_image_is_of_one_region_and_a_newer_one_changes_nothing_that_runs(
 
 def test_only_amazon_linux_parameters_exist(east: Client) -> None:
     assert image(east, AMI.replace("arm64", "x86_64")) != image(east)
+    with pytest.raises(Refused, match="name is required"):
+        east.invoke("aws:ssm/getParameter:getParameter")
     for name in ("/aws/service/none", AMI.replace("arm64", "riscv"), "/my/own"):
         with pytest.raises(Refused, match="ParameterNotFound"):
             image(east, name)

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from pulumi_aws import cloudwatch, iam, kms, sns
 
-from sandbox.aws.iam import allows, trusts
+from sandbox.aws.iam import allows, policies_of, trusts
+from sandbox.cloud import Aws
 from sandbox.regions import ACCOUNT
 from sandbox.wire import Props
 from tests.sandbox.kit import OHIO, TRUST, Client, Refused, Rejected, Resource, changed
@@ -99,10 +100,12 @@ def test_only_known_managed_policies_can_be_attached(east: Client) -> None:
         (iam.Role, {"assumeRolePolicy": TRUST, "name": "a" * 65}, "name"),
         (iam.Role, {"assumeRolePolicy": TRUST, "maxSessionDuration": 60}, "maxSessionDuration"),
         (iam.RolePolicy, {"role": "r", "policy": "{"}, "policy"),
+        (iam.RolePolicy, {"role": "r", "policy": "{}", "name": "a" * 129}, "name"),
         (iam.InstanceProfile, {"name": "a" * 129}, "name"),
         (kms.Key, {"policy": "{"}, "policy"),
         (kms.Key, {"keyUsage": "HIDE"}, "keyUsage"),
         (kms.Key, {"deletionWindowInDays": 6}, "deletionWindowInDays"),
+        (kms.Key, {"rotationPeriodInDays": 80}, "rotationPeriodInDays"),
         (kms.Alias, {"targetKeyId": "k", "name": "data"}, "name"),
         (kms.Alias, {"targetKeyId": "k", "name": "alias/aws/kafka"}, "name"),
         (cloudwatch.LogGroup, {"retentionInDays": 10}, "retentionInDays"),
@@ -176,6 +179,17 @@ def test_policies_are_evaluated_as_iam_does(action: str, resource: str, expected
         }
     )
     assert allows([document], action, resource) is expected
+
+
+def test_a_role_has_its_inline_its_own_and_its_attached_policies(cloud: Any, east: Client) -> None:
+    inline = {"name": "i", "policy": statement(Action="kafka:A")}
+    role = east.make(iam.Role, "r", {"assumeRolePolicy": TRUST, "inlinePolicies": [inline]})
+    east.make(iam.RolePolicy, "p", {"role": role.id, "policy": statement(Action="kafka:B")})
+    east.make(iam.RolePolicyAttachment, "a", {"role": role.id, "policyArn": SSM_POLICY})
+    documents = list(policies_of(Aws(cloud, "us-east-1"), role.id))
+    for action in ("kafka:A", "kafka:B", "ssm:GetParameter"):
+        assert allows(documents, action, "arn:aws:kafka:x"), action
+    assert not allows(documents, "kafka:C", "arn:aws:kafka:x")
 
 
 def test_a_denial_wins_whatever_comes_first() -> None:
