@@ -139,10 +139,13 @@ class MotoServices:
 
     def _start_anew(self) -> None:
         """An empty account, the same one every time: default networks are made of random ids as well."""
-        default_user_config["iam"]["load_aws_managed_policies"] = True
         moto_api_backend.reset()
         install()
         mock_random.seed(self._seed)
+        # AWS's managed policies (the clients' roles have one) for the one partition that is used: they take a while.
+        default_user_config["iam"]["load_aws_managed_policies"] = True
+        get_backend("iam")[ACCOUNT]["aws"]
+        default_user_config["iam"]["load_aws_managed_policies"] = False
         for service in SERVICES.values():
             backends = get_backend(service)[ACCOUNT]  # type: ignore[call-overload]
             for region in REGIONS:
