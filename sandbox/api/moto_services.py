@@ -19,8 +19,8 @@ from urllib.parse import parse_qs
 
 from moto.backends import get_backend
 from moto.core.config import default_user_config
+from moto.core.model_instances import reset_model_data
 from moto.moto_api._internal import mock_random
-from moto.moto_api._internal.models import moto_api_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.test import create_environ, run_wsgi_app
 
@@ -139,7 +139,10 @@ class MotoServices:
 
     def _start_anew(self) -> None:
         """An empty account, the same one every time: default networks are made of random ids as well."""
-        moto_api_backend.reset()
+        # What moto's own reset does, for what is served here: it would make every backend anew only to drop it.
+        for service in SERVICES.values():
+            get_backend(service).clear()  # type: ignore[call-overload]
+        reset_model_data()
         install()
         mock_random.seed(self._seed)
         # AWS's managed policies (the clients' roles have one) for the one partition that is used: they take a while.
@@ -205,7 +208,12 @@ class MotoAccount:
             role = next((role for role in iam.get_roles() if role.arn == arn), None)
             if role is None:
                 return None
-            attached = [policy.default_version.document for policy in role.managed_policies.values()]
+            attached = [
+                version.document
+                for policy in role.managed_policies.values()
+                for version in policy.versions
+                if version.version_id == policy.default_version_id
+            ]
             return Role(
                 arn=arn,
                 trust=json.loads(role.assume_role_policy_document),

@@ -7,15 +7,16 @@ import re
 import threading
 import uuid
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final
 from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
-from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from sandbox.api import service
 from sandbox.api.account import REGIONS, Account
@@ -35,6 +36,9 @@ ADMIN: Final = "/_sandbox"
 _SCOPE: Final = re.compile(r"Credential=[^/]*/\d{8}/([^/]+)/([^/]+)/aws4_request")
 _METRICS_EVERY: Final = 1.0
 _ALARMS_EVERY: Final = 5
+
+_RUNNING: Final = threading.Lock()
+"""Held while an API runs: moto keeps its state in the process."""
 
 Headers = list[tuple[str, str]]
 Answer = tuple[int, Headers, bytes]
@@ -72,51 +76,47 @@ class Api:
         self._timing = timing or Timing()
         self._account = account
         self._calls: deque[Call] = deque(maxlen=20_000)
-        self._stopping = threading.Event()
-        self._threads: list[threading.Thread] = []
-        self._server: BaseWSGIServer | None = None
+        self._closing = ExitStack()
 
     def start(self) -> None:
         """Returns once what was there before is up again and requests are answered."""
-        self._lock = _lock(self.folder)
-        self._stopping.clear()
-        self._store = Store(self.folder / "msk.db")
-        self._faults = Faults(self._store)
-        self._services = MotoServices(Journal(self.folder / "requests.jsonl"))
-        self._msk = Msk(
-            store=self._store,
-            account=self._account or MotoAccount(self._services),
-            data_plane=self._data_plane,
-            work=Work(self._faults.is_down),
-            timing=self._timing,
-            is_down=self._faults.is_down,
-        )
-        service.recover(self._msk)
-        if self._data_plane:
-            for region in self._faults.down:
-                self._data_plane.fail_region(region)
-        self._server = make_server(HOST, self._port, self._serve, threaded=True, request_handler=_Quiet)
-        self._port = self._server.server_port  # the same one after a restart
-        self._run(self._server.serve_forever)
-        self._run(self._measure)
+        if not _RUNNING.acquire(blocking=False):
+            raise RuntimeError("An API runs in this process already. Stop it first.")
+        with ExitStack() as closing:
+            closing.callback(_RUNNING.release)
+            closing.enter_context(_locked(self.folder))
+            self._store = Store(self.folder / "msk.db")
+            closing.callback(self._store.close)
+            self._faults = Faults(self._store)
+            self._services = MotoServices(Journal(self.folder / "requests.jsonl"))
+            closing.callback(self._services.close)
+            if self._data_plane:
+                closing.callback(self._data_plane.close)
+            work = Work(self._faults.is_down)
+            closing.callback(work.stop)
+            self._msk = Msk(
+                store=self._store,
+                account=self._account or MotoAccount(self._services),
+                data_plane=self._data_plane,
+                work=work,
+                timing=self._timing,
+                is_down=self._faults.is_down,
+            )
+            service.recover(self._msk)
+            if self._data_plane:
+                for region in self._faults.down - {GLOBAL}:
+                    self._data_plane.fail_region(region)
+            server = make_server(HOST, self._port, self._serve, threaded=True, request_handler=_Quiet)
+            closing.callback(server.server_close)
+            self._port = server.server_port  # the same one after a restart
+            stopping = threading.Event()
+            _run(closing, lambda: self._measure(stopping), stopping.set)
+            _run(closing, server.serve_forever, server.shutdown)
+            self._closing = closing.pop_all()
 
     def stop(self) -> None:
         """Answers nothing any more, lets background work end, stops the data plane, keeps the state."""
-        if self._server is None:
-            return
-        self._server.shutdown()
-        self._server.server_close()
-        self._server = None
-        self._stopping.set()
-        self._msk.work.stop()
-        for thread in self._threads:
-            thread.join()
-        self._threads.clear()
-        if self._data_plane:
-            self._data_plane.close()
-        self._services.close()
-        self._store.close()
-        self._lock.close()
+        self._closing.close()
 
     def __enter__(self) -> "Api":
         self.start()
@@ -164,15 +164,10 @@ class Api:
             **service.summary(self._msk),
         }
 
-    def _run(self, target: Any) -> None:
-        thread = threading.Thread(target=target, daemon=True)
-        thread.start()
-        self._threads.append(thread)
-
-    def _measure(self) -> None:
+    def _measure(self, stopping: threading.Event) -> None:
         """Carries the data plane's values to CloudWatch, and looks after alarms."""
         ticks = 0
-        while not self._stopping.wait(_METRICS_EVERY):
+        while not stopping.wait(_METRICS_EVERY):
             ticks += 1
             try:
                 points = list(self._data_plane.metrics()) if self._data_plane else []
@@ -318,15 +313,23 @@ def _check_region(region: str) -> None:
         raise ValueError(f"region is {region}; it must be one of {', '.join((*REGIONS, GLOBAL))}.")
 
 
-def _lock(folder: Path) -> TextIO:
-    """Held while the API runs, so that a second one does not write into the same state."""
+def _run(closing: ExitStack, target: Callable[[], None], stop: Callable[[], None]) -> None:
+    """A thread that ends when `stop` has been called."""
+    thread = threading.Thread(target=target, daemon=True)
+    thread.start()
+    closing.callback(thread.join)
+    closing.callback(stop)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keeps a second API out of the same state."""
     folder.mkdir(parents=True, exist_ok=True)
-    file = (folder / "lock").open("w")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
-        raise RuntimeError(
-            f"folder is {folder}; another API works on it. Stop that one, or take another folder."
-        ) from error
-    return file
+    with (folder / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise RuntimeError(
+                f"folder is {folder}; another API works on it. Stop that one, or take another folder."
+            ) from error
+        yield

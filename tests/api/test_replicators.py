@@ -1,6 +1,7 @@
 """Replicators: what they need, how they live, and how the source's Region sees them."""
 
 import copy
+import json
 from typing import Any
 
 import pytest
@@ -330,8 +331,6 @@ def test_a_source_without_multi_vpc_connectivity_fails_the_replicator(world: Wor
 def test_a_source_without_its_policy_fails_the_replicator(
     world: World, target: str, role: str, without: str | None
 ) -> None:
-    import json
-
     source = world.source(PRIMARY, policy=False)
     if without:
         policy = json.dumps(source_policy(source, without))

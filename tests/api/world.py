@@ -29,8 +29,8 @@ TRUST = {
 }
 
 
-def client(api: Api, service: str, region: str, **config: Any) -> Any:
-    settings = Config(retries={"total_max_attempts": 1}, read_timeout=30, **config)
+def client(api: Api, service: str, region: str, attempts: int = 1, **config: Any) -> Any:
+    settings = Config(retries={"total_max_attempts": attempts}, read_timeout=30, **config)
     return boto3.client(
         service,  # type: ignore[call-overload]
         region_name=region,

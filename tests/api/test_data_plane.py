@@ -1,0 +1,191 @@
+"""What the API asks of the data plane, and when."""
+
+import base64
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from sandbox.api.data_plane import DataPoint, ReplicatorSpec
+from sandbox.api.server import Api
+from tests.api.fake_kafka import FakeKafka
+from tests.api.world import PRIMARY, QUICK, SECONDARY, World, execution_policy, is_gone, refusal, wait_for
+
+
+@pytest.fixture(scope="module")
+def only_kafka() -> FakeKafka:
+    return FakeKafka()
+
+
+@pytest.fixture
+def kafka(only_kafka: FakeKafka) -> Iterator[FakeKafka]:
+    """Each test finds it willing, and without memory of what it was asked before."""
+    only_kafka.willing()
+    yield only_kafka
+    only_kafka.willing()
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, only_kafka: FakeKafka) -> Iterator[World]:
+    only_kafka.willing()
+    with Api(tmp_path_factory.mktemp("api"), only_kafka, timing=QUICK) as api:
+        yield World(api)
+
+
+def pair(world: World) -> dict[str, Any]:
+    """A request for a Replicator between two new clusters."""
+    return world.replicator_request(world.source(PRIMARY), world.cluster(SECONDARY), world.role(execution_policy()))
+
+
+def test_a_cluster_is_active_when_its_brokers_answer(world: World, kafka: FakeKafka) -> None:
+    kafka.up.clear()
+    client = world.kafka(PRIMARY)
+    arn = client.create_cluster(**world.cluster_request(PRIMARY))["ClusterArn"]
+    wait_for(lambda: kafka.calls("start_cluster") == [(arn, PRIMARY)])
+    assert world.describe(arn)["State"] == "CREATING"
+    kafka.up.set()
+    world.wait_active(arn)
+    brokers = client.get_bootstrap_brokers(ClusterArn=arn)
+    assert brokers["BootstrapBrokerStringSaslIam"] == f"127.0.0.1:{kafka.port}"
+    assert client.list_nodes(ClusterArn=arn)["NodeInfoList"][0]["BrokerNodeInfo"]["Endpoints"] == ["127.0.0.1"]
+    client.delete_cluster(ClusterArn=arn)
+    wait_for(lambda: is_gone(client.describe_cluster, ClusterArn=arn))
+    assert kafka.calls("delete_cluster") == [arn]
+
+
+def test_a_cluster_whose_brokers_do_not_come_up_ends_failed(world: World, kafka: FakeKafka) -> None:
+    kafka.broken = "the port is taken"
+    client = world.kafka(PRIMARY)
+    arn = client.create_cluster(**world.cluster_request(PRIMARY))["ClusterArn"]
+    wait_for(lambda: world.describe(arn)["State"] == "FAILED")
+    assert world.describe(arn)["StateInfo"] == {"Code": "INTERNAL_FAILURE", "Message": "the port is taken"}
+    assert "in FAILED state" in refusal(client.get_bootstrap_brokers, ClusterArn=arn)[1]
+    version = world.version(arn)
+    assert (
+        "in FAILED state"
+        in refusal(client.update_broker_count, ClusterArn=arn, CurrentVersion=version, TargetNumberOfBrokerNodes=6)[1]
+    )
+    client.delete_cluster(ClusterArn=arn)
+    wait_for(lambda: is_gone(client.describe_cluster, ClusterArn=arn))
+
+
+def test_a_replicator_runs_when_it_really_copies(world: World, kafka: FakeKafka) -> None:
+    kafka.state = ("CREATING", "")
+    request = pair(world)
+    client = world.kafka(SECONDARY)
+    arn = client.create_replicator(**request)["ReplicatorArn"]
+    wait_for(lambda: kafka.calls("start_replicator"))
+    assert world.replicator_state(arn)["ReplicatorState"] == "CREATING"
+    kafka.state = ("RUNNING", "")
+    found = world.settled(arn)
+    assert found["ReplicatorState"] == "RUNNING"
+    source, target = (entry["AmazonMskCluster"]["MskClusterArn"] for entry in request["KafkaClusters"])
+    (spec,) = kafka.calls("start_replicator")
+    assert spec == ReplicatorSpec(
+        name=request["ReplicatorName"],
+        region=SECONDARY,
+        source_arn=source,
+        target_arn=target,
+        source_alias=found["KafkaClusters"][0]["KafkaClusterAlias"],
+        target_alias=found["KafkaClusters"][1]["KafkaClusterAlias"],
+        topics=(".*",),
+        exclude_topics=(),
+        groups=(".*",),
+        exclude_groups=(),
+        starting_position="EARLIEST",
+        topic_names="IDENTICAL",
+        offset_sync_mode="ENHANCED",
+        synchronise_offsets=True,
+        detect_new_topics=True,
+        detect_new_groups=True,
+        copy_topic_configurations=True,
+        compression="NONE",
+    )
+    client.update_replication_info(
+        ReplicatorArn=arn,
+        CurrentVersion=found["CurrentVersion"],
+        TopicReplication={
+            "TopicsToReplicate": ["orders"],
+            "TopicsToExclude": ["x"],
+            "CopyAccessControlListsForTopics": False,
+            "CopyTopicConfigurations": False,
+            "DetectAndCopyNewTopics": False,
+        },
+    )
+    assert world.settled(arn)["ReplicatorState"] == "RUNNING"
+    (updated,) = kafka.calls("update_replicator")
+    assert isinstance(updated, ReplicatorSpec)
+    assert (updated.topics, updated.exclude_topics, updated.detect_new_topics) == (("orders",), ("x",), False)
+    world.delete_replicator(arn)
+    assert kafka.calls("delete_replicator") == [arn]
+
+
+def test_a_replicator_that_does_not_come_up_ends_failed_with_the_reason(world: World, kafka: FakeKafka) -> None:
+    kafka.state = ("FAILED", "the task died")
+    arn = world.kafka(SECONDARY).create_replicator(**pair(world))["ReplicatorArn"]
+    found = world.settled(arn)
+    assert found["ReplicatorState"] == "FAILED"
+    assert found["StateInfo"] == {"Code": "REPLICATOR_FAILED", "Message": "the task died"}
+
+
+def test_topics_are_those_of_real_kafka(world: World, kafka: FakeKafka) -> None:
+    client = world.kafka(PRIMARY)
+    arn = world.cluster(PRIMARY)
+    params = {"ClusterArn": arn, "TopicName": "orders"}
+    client.create_topic(**params, PartitionCount=2, ReplicationFactor=3)
+    assert set(kafka.topics) == {(arn, "orders")}
+    kafka.create_topic(arn, "made-by-hand", partitions=1, replication_factor=1, configs={"retention.ms": "5"})
+    listed = client.list_topics(ClusterArn=arn)["Topics"]
+    assert [(topic["TopicName"], topic["ReplicationFactor"]) for topic in listed] == [
+        ("made-by-hand", 3),
+        ("orders", 3),
+    ]
+    found = client.describe_topic(ClusterArn=arn, TopicName="made-by-hand")
+    assert json.loads(base64.b64decode(found["Configs"])) == {"retention.ms": "5"}
+    client.update_topic(**params, PartitionCount=4)
+    assert len(kafka.topics[arn, "orders"].partitions) == 4
+    assert len(client.describe_topic_partitions(**params)["Partitions"]) == 4
+    bad = base64.b64encode(b'{"retention.ms": "-2"}').decode()
+    request = {"ClusterArn": arn, "TopicName": "t", "PartitionCount": 1, "ReplicationFactor": 3, "Configs": bad}
+    assert refusal(client.create_topic, **request) == (
+        "KafkaRequestException",
+        "Invalid value -2 for configuration retention.ms",
+    )
+    client.delete_topic(**params)
+    assert (arn, "orders") not in kafka.topics
+
+
+def test_metrics_go_to_cloudwatch_of_their_region(world: World, kafka: FakeKafka) -> None:
+    lag = {"ReplicatorName": "r"}
+    kafka.points = (
+        DataPoint(namespace="AWS/Kafka", name="MessageLag", dimensions=lag, value=7, unit="Count", region=SECONDARY),
+        DataPoint(
+            namespace="AWS/Kafka",
+            name="MessageLag",
+            dimensions=lag | {"Topic": "orders"},
+            value=5,
+            unit="Count",
+            region=SECONDARY,
+        ),
+    )
+
+    def values(region: str) -> list[float]:
+        now = datetime.now(UTC)
+        answer = world.client("cloudwatch", region).get_metric_statistics(
+            Namespace="AWS/Kafka",
+            MetricName="MessageLag",
+            Dimensions=[{"Name": "ReplicatorName", "Value": "r"}],
+            StartTime=now - timedelta(minutes=2),
+            EndTime=now + timedelta(minutes=1),
+            Period=60,
+            Statistics=["Maximum"],
+        )
+        return [point["Maximum"] for point in answer["Datapoints"]]
+
+    assert set(wait_for(lambda: values(SECONDARY))) == {7}
+    assert values(PRIMARY) == []
+    world.api.fail(SECONDARY)
+    world.api.heal(SECONDARY)
+    assert kafka.calls("fail_region") == kafka.calls("heal_region") == [SECONDARY]
