@@ -113,7 +113,7 @@ def page(
     ordered = sorted(items, key=key)
     if (token := params.get("NextToken")) is not None:
         try:
-            last = base64.urlsafe_b64decode(token.encode()).decode()
+            last = base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode()
         except ValueError as error:
             raise bad_request("The nextToken is not valid.", "nextToken") from error
         ordered = [item for item in ordered if key(item) > last]

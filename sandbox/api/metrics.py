@@ -170,7 +170,9 @@ class CloudWatch(CloudWatchBackend):
             returned = "value"
         last = int(now.timestamp()) // period * period
         first = last - period * int(alarm.evaluation_periods)
-        values = self._evaluate(queries, *(_naive(datetime.fromtimestamp(each, UTC)) for each in (first, last)))
+        # DIFF needs the period before the first one. CloudWatch, too, looks at more than the periods that it counts.
+        window = (_naive(datetime.fromtimestamp(each, UTC)) for each in (first - period, last))
+        values = self._evaluate(queries, *window)
         return [values[returned].get(moment) for moment in range(first, last, period)]
 
     def _evaluate(self, queries: Sequence[Mapping[str, Any]], start: datetime, end: datetime) -> dict[str, Values]:

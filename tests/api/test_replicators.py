@@ -194,7 +194,8 @@ SPOILED: dict[str, tuple[Any, str, str]] = {
     "ENHANCED with prefixed names": (
         lambda request: info(request)["TopicReplication"].pop("TopicNameConfiguration"),
         "BadRequestException",
-        "The consumerGroupOffsetSyncMode value ENHANCED is only supported when topicNameConfiguration type is IDENTICAL",
+        "The consumerGroupOffsetSyncMode value ENHANCED is only supported when topicNameConfiguration type is "
+        "IDENTICAL",
     ),
     "no topics": (
         lambda request: info(request)["TopicReplication"].update(TopicsToReplicate=[]),
