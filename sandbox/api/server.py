@@ -31,7 +31,7 @@ log = logging.getLogger("sandbox.api")
 
 HOST: Final = "127.0.0.1"
 ADMIN: Final = "/_sandbox"
-"""Under it: GET status, GET calls, POST regions/<Region>/fail and /heal, POST and DELETE faults."""
+"""Under it: GET status, GET calls, POST hurry, POST regions/<Region>/fail and /heal, POST and DELETE faults."""
 
 _SCOPE: Final = re.compile(r"Credential=[^/]*/\d{8}/([^/]+)/([^/]+)/aws4_request")
 _METRICS_EVERY: Final = 1.0
@@ -152,6 +152,10 @@ class Api:
         """Forgets the calls that were still to fail."""
         self._faults.clear()
 
+    def hurry(self) -> None:
+        """Ends at once what takes time and is under way: creations, updates, deletions."""
+        self._msk.work.hurry()
+
     def calls(self, region: str | None = None) -> list[Call]:
         """The requests since the start, oldest first, at most the last 20 000; refused ones too. IAM is `global`."""
         return [call for call in self._calls if region in {None, call.region}]
@@ -255,6 +259,8 @@ class Api:
                     self.fail(region)
                 case "POST", ["regions", region, "heal"]:
                     self.heal(region)
+                case "POST", ["hurry"]:
+                    self.hurry()
                 case "POST", ["faults"]:
                     self.fail_once(Fault(**json.loads(body)))
                 case "DELETE", ["faults"]:

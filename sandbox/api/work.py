@@ -18,8 +18,9 @@ class Work:
 
     def __init__(self, is_down: Callable[[str], bool]) -> None:
         self._is_down = is_down
-        self._stopping = threading.Event()
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._hurries = 0
         self._threads: set[threading.Thread] = set()
 
     def after(self, seconds: float, region: str, task: Callable[[], None]) -> None:
@@ -34,26 +35,35 @@ class Work:
             except Exception:
                 log.exception("background work in %s failed", region)
             finally:
-                with self._lock:
+                with self._changed:
                     self._threads.discard(thread)
 
         thread = threading.Thread(target=run, daemon=True)
-        with self._lock:
+        with self._changed:
             self._threads.add(thread)
         thread.start()
 
     def wait(self, seconds: float, region: str) -> None:
         """Waits, and then for the Region to be up; raises Stopped when the API stops meanwhile."""
-        if self._stopping.wait(seconds):
-            raise Stopped
-        while self._is_down(region):
-            if self._stopping.wait(_POLL):
+        with self._changed:
+            hurries = self._hurries
+            self._changed.wait_for(lambda: self._stopping or self._hurries != hurries, seconds)
+            while self._is_down(region) and not self._stopping:
+                self._changed.wait(_POLL)
+            if self._stopping:
                 raise Stopped
+
+    def hurry(self) -> None:
+        """Ends every wait that is under way."""
+        with self._changed:
+            self._hurries += 1
+            self._changed.notify_all()
 
     def stop(self, timeout: float = 60) -> None:
         """Lets what is under way come to an end."""
-        self._stopping.set()
-        with self._lock:
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
             threads = list(self._threads)
         for thread in threads:
             thread.join(timeout)

@@ -1,17 +1,21 @@
 """One API for all tests that leave it as they found it; the others start their own one after it has stopped."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from sandbox.api.server import Api
-from tests.api.world import PRIMARY, QUICK, SECONDARY, World, execution_policy
+from tests.api.world import ON_DEMAND, PRIMARY, SECONDARY, World, execution_policy
+
+# Thousands of machine images that no test looks at would be made at every start, half a second each time.
+os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with Api(tmp_path_factory.mktemp("api"), timing=QUICK) as api:
+    with Api(tmp_path_factory.mktemp("api"), timing=ON_DEMAND) as api:
         yield World(api)
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.world import IAM_ONLY, MULTI_VPC_IAM, PRIMARY, REFUSED_ZONE, SECONDARY, World, is_gone, refusal, wait_for
+from tests.api.world import MULTI_VPC_IAM, PRIMARY, REFUSED_ZONE, SECONDARY, World, is_gone, refusal
 
 STANDARD = "kafka.m7g.large"
 
@@ -112,7 +112,7 @@ def test_a_deleted_cluster_is_deleting_and_then_gone_with_its_policy(world: Worl
     kafka = world.kafka(PRIMARY)
     arn = world.source(PRIMARY)
     assert kafka.delete_cluster(ClusterArn=arn)["State"] == "DELETING"
-    wait_for(lambda: is_gone(kafka.describe_cluster_v2, ClusterArn=arn))
+    world.wait_for(lambda: is_gone(kafka.describe_cluster_v2, ClusterArn=arn))
     assert refusal(kafka.get_cluster_policy, ClusterArn=arn)[0] == "NotFoundException"
     assert refusal(kafka.list_cluster_operations, ClusterArn=arn)[0] == "BadRequestException"
 
@@ -129,7 +129,7 @@ def test_a_cluster_is_deleted_only_by_its_current_version(world: World) -> None:
     arn = world.cluster(PRIMARY)
     assert "isn't current" in refusal(kafka.delete_cluster, ClusterArn=arn, CurrentVersion="K1")[1]
     kafka.delete_cluster(ClusterArn=arn, CurrentVersion=world.version(arn))
-    wait_for(lambda: is_gone(kafka.describe_cluster, ClusterArn=arn))
+    world.wait_for(lambda: is_gone(kafka.describe_cluster, ClusterArn=arn))
 
 
 def test_a_name_is_taken_in_its_region_only(world: World) -> None:
@@ -305,6 +305,7 @@ def test_serverless_clusters_are_not_there(world: World) -> None:
     subnets = list(world.network(PRIMARY).subnets)
     request = {"ClusterName": "serverless", "Serverless": {"VpcConfigs": [{"SubnetIds": subnets}]}}
     assert "provisioned is missing" in refusal(world.kafka(PRIMARY).create_cluster_v2, **request)[1]
-    both = request | {"Provisioned": {**world.cluster_request(PRIMARY), "ClientAuthentication": IAM_ONLY}}
-    both["Provisioned"].pop("ClusterName")
+    provisioned = world.cluster_request(PRIMARY)
+    provisioned.pop("ClusterName")
+    both = request | {"Provisioned": provisioned}
     assert "either provisioned or serverless" in refusal(world.kafka(PRIMARY).create_cluster_v2, **both)[1]

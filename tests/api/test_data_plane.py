@@ -11,7 +11,7 @@ import pytest
 from sandbox.api.data_plane import DataPoint, ReplicatorSpec
 from sandbox.api.server import Api
 from tests.api.fake_kafka import FakeKafka
-from tests.api.world import PRIMARY, QUICK, SECONDARY, World, execution_policy, is_gone, refusal, wait_for
+from tests.api.world import ON_DEMAND, PRIMARY, SECONDARY, World, execution_policy, is_gone, refusal
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def kafka(only_kafka: FakeKafka) -> Iterator[FakeKafka]:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, only_kafka: FakeKafka) -> Iterator[World]:
     only_kafka.willing()
-    with Api(tmp_path_factory.mktemp("api"), only_kafka, timing=QUICK) as api:
+    with Api(tmp_path_factory.mktemp("api"), only_kafka, timing=ON_DEMAND) as api:
         yield World(api)
 
 
@@ -43,7 +43,7 @@ def test_a_cluster_is_active_when_its_brokers_answer(world: World, kafka: FakeKa
     kafka.up.clear()
     client = world.kafka(PRIMARY)
     arn = client.create_cluster(**world.cluster_request(PRIMARY))["ClusterArn"]
-    wait_for(lambda: kafka.calls("start_cluster") == [(arn, PRIMARY)])
+    world.wait_for(lambda: kafka.calls("start_cluster") == [(arn, PRIMARY)])
     assert world.describe(arn)["State"] == "CREATING"
     kafka.up.set()
     world.wait_active(arn)
@@ -51,7 +51,7 @@ def test_a_cluster_is_active_when_its_brokers_answer(world: World, kafka: FakeKa
     assert brokers["BootstrapBrokerStringSaslIam"] == f"127.0.0.1:{kafka.port}"
     assert client.list_nodes(ClusterArn=arn)["NodeInfoList"][0]["BrokerNodeInfo"]["Endpoints"] == ["127.0.0.1"]
     client.delete_cluster(ClusterArn=arn)
-    wait_for(lambda: is_gone(client.describe_cluster, ClusterArn=arn))
+    world.wait_for(lambda: is_gone(client.describe_cluster, ClusterArn=arn))
     assert kafka.calls("delete_cluster") == [arn]
 
 
@@ -59,7 +59,7 @@ def test_a_cluster_whose_brokers_do_not_come_up_ends_failed(world: World, kafka:
     kafka.broken = "the port is taken"
     client = world.kafka(PRIMARY)
     arn = client.create_cluster(**world.cluster_request(PRIMARY))["ClusterArn"]
-    wait_for(lambda: world.describe(arn)["State"] == "FAILED")
+    world.wait_for(lambda: world.describe(arn)["State"] == "FAILED")
     assert world.describe(arn)["StateInfo"] == {"Code": "INTERNAL_FAILURE", "Message": "the port is taken"}
     assert "in FAILED state" in refusal(client.get_bootstrap_brokers, ClusterArn=arn)[1]
     version = world.version(arn)
@@ -68,7 +68,7 @@ def test_a_cluster_whose_brokers_do_not_come_up_ends_failed(world: World, kafka:
         in refusal(client.update_broker_count, ClusterArn=arn, CurrentVersion=version, TargetNumberOfBrokerNodes=6)[1]
     )
     client.delete_cluster(ClusterArn=arn)
-    wait_for(lambda: is_gone(client.describe_cluster, ClusterArn=arn))
+    world.wait_for(lambda: is_gone(client.describe_cluster, ClusterArn=arn))
 
 
 def test_a_replicator_runs_when_it_really_copies(world: World, kafka: FakeKafka) -> None:
@@ -76,7 +76,7 @@ def test_a_replicator_runs_when_it_really_copies(world: World, kafka: FakeKafka)
     request = pair(world)
     client = world.kafka(SECONDARY)
     arn = client.create_replicator(**request)["ReplicatorArn"]
-    wait_for(lambda: kafka.calls("start_replicator"))
+    world.wait_for(lambda: kafka.calls("start_replicator"))
     assert world.replicator_state(arn)["ReplicatorState"] == "CREATING"
     kafka.state = ("RUNNING", "")
     found = world.settled(arn)
@@ -184,7 +184,7 @@ def test_metrics_go_to_cloudwatch_of_their_region(world: World, kafka: FakeKafka
         )
         return [point["Maximum"] for point in answer["Datapoints"]]
 
-    assert set(wait_for(lambda: values(SECONDARY))) == {7}
+    assert set(world.wait_for(lambda: values(SECONDARY))) == {7}
     assert values(PRIMARY) == []
     world.api.fail(SECONDARY)
     world.api.heal(SECONDARY)

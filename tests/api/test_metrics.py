@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sandbox.api.metrics import KEPT
-from tests.api.world import PRIMARY, SECONDARY, World, refusal, wait_for
+from tests.api.world import PRIMARY, SECONDARY, World, refusal
 
 NAMES = count()
 
@@ -214,7 +214,7 @@ def test_alarms_are_looked_at_without_being_asked(world: World, name: str) -> No
         return str(cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"][0]["StateValue"])
 
     assert state() == "INSUFFICIENT_DATA"
-    wait_for(lambda: state() == "ALARM")
+    world.wait_for(lambda: state() == "ALARM")
     cloudwatch.put_metric_alarm(**alarm(name, AlarmDescription="changed"))
     assert state() == "ALARM", "a changed alarm keeps its state"
     cloudwatch.delete_alarms(AlarmNames=[name])

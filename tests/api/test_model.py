@@ -9,7 +9,7 @@ import pytest
 
 from sandbox.api import model, service
 from sandbox.api.errors import ServiceError, ShapeError, not_found
-from tests.api.world import MULTI_VPC_IAM, PRIMARY, SECONDARY, World, execution_policy, is_gone, source_policy, wait_for
+from tests.api.world import MULTI_VPC_IAM, PRIMARY, SECONDARY, World, execution_policy, is_gone, source_policy
 
 ARN = "arn:aws:kafka:us-east-1:123456789012:cluster/a/b-1"
 
@@ -184,10 +184,10 @@ def test_every_call_that_is_served_answers_as_the_service_would(world: World) ->
     secondary.list_replicators()
     primary.list_replicators()
     secondary.delete_replicator(**replicator)
-    wait_for(lambda: is_gone(secondary.describe_replicator, **replicator))
+    world.wait_for(lambda: is_gone(secondary.describe_replicator, **replicator))
     primary.delete_cluster_policy(**cluster)
     primary.delete_cluster(**cluster)
-    wait_for(lambda: is_gone(primary.describe_cluster, **cluster))
+    world.wait_for(lambda: is_gone(primary.describe_cluster, **cluster))
     calls = [call for call in world.api.calls()[before:] if call.operation.startswith("kafka:")]
     assert {call.operation for call in calls if call.status < 300} == {f"kafka:{name}" for name in service.OPERATIONS}
     assert not [call for call in calls if call.status >= 500]

@@ -15,7 +15,6 @@ from tests.api.world import (
     is_gone,
     refusal,
     source_policy,
-    wait_for,
 )
 
 FOREIGN = "arn:aws:kafka:us-east-1:210987654321:cluster/foreign/0-1"
@@ -271,7 +270,7 @@ def test_a_replicator_is_refused_at_once_with(world: World, source: str, target:
 
 def test_a_role_that_kafka_may_not_take_is_refused(world: World, source: str, target: str) -> None:
     def trust(**changes: Any) -> dict[str, Any]:
-        return {**TRUST, "Statement": [TRUST["Statement"][0] | changes]}  # type: ignore[index, operator]
+        return {**TRUST, "Statement": [TRUST["Statement"][0] | changes]}  # type: ignore[operator]
 
     elsewhere = trust(Condition={"StringEquals": {"aws:SourceAccount": "210987654321"}})
     here = trust(Condition={"StringEquals": {"aws:SourceAccount": "123456789012"}})
@@ -455,7 +454,7 @@ def test_lists_flags_and_logs_can_be_updated_and_nothing_else(
     partial = {"TopicsToReplicate": ["orders"]}
     assert "Missing required parameter" in refusal(raw.update_replication_info, **update, TopicReplication=partial)[1]
     kafka.delete_replicator(ReplicatorArn=arn, CurrentVersion=found["CurrentVersion"])
-    assert wait_for(lambda: is_gone(kafka.describe_replicator, ReplicatorArn=arn))
+    assert world.wait_for(lambda: is_gone(kafka.describe_replicator, ReplicatorArn=arn))
 
 
 def test_within_one_region_a_source_needs_neither_multi_vpc_nor_a_policy(world: World, role: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.world import PRIMARY, World, is_gone, refusal, wait_for
+from tests.api.world import PRIMARY, World, is_gone, refusal
 
 
 def encoded(**configs: Any) -> str:
@@ -26,7 +26,7 @@ def active(world: World, cluster: str, name: str) -> dict[str, Any]:
         topic: dict[str, Any] = world.kafka(PRIMARY).describe_topic(ClusterArn=cluster, TopicName=name)
         return topic if topic["Status"] == "ACTIVE" else None
 
-    topic: dict[str, Any] = wait_for(found)
+    topic: dict[str, Any] = world.wait_for(found)
     return topic
 
 
@@ -49,7 +49,7 @@ def test_a_topic_is_made_changed_and_deleted(world: World, cluster: str) -> None
     assert [part["Partition"] for part in partitions] == [0, 1, 2, 3, 4]
     assert all(len(set(part["Replicas"])) == 3 and part["Leader"] in part["Isr"] for part in partitions)
     assert kafka.delete_topic(**update)["Status"] == "DELETING"
-    assert wait_for(lambda: is_gone(kafka.describe_topic, **update))
+    assert world.wait_for(lambda: is_gone(kafka.describe_topic, **update))
 
 
 def test_topics_are_listed_by_prefix(world: World, cluster: str) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.world import IAM_ONLY, MULTI_VPC_IAM, PRIMARY, SECONDARY, World, refusal, wait_for
+from tests.api.world import IAM_ONLY, MULTI_VPC_IAM, PRIMARY, SECONDARY, World, refusal
 
 BOTH = {"Sasl": {"Iam": {"Enabled": True}, "Scram": {"Enabled": True}}}
 OFF = {"VpcConnectivity": {"ClientAuthentication": {"Sasl": {"Iam": {"Enabled": False}}}}}
@@ -275,4 +275,4 @@ def test_an_operation_tells_what_was_and_what_is_to_be(world: World) -> None:
     assert [item["OperationArn"] for item in newer] == [item["OperationArn"] for item in listed]
     missing = refusal(kafka.describe_cluster_operation, ClusterOperationArn=f"{started}0")
     assert missing[0] == "NotFoundException"
-    assert wait_for(lambda: listed[1]["OperationState"]) == "UPDATE_COMPLETE"
+    assert world.wait_for(lambda: listed[1]["OperationState"]) == "UPDATE_COMPLETE"
