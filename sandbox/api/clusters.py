@@ -278,17 +278,27 @@ def _finish_creation(msk: Msk, arn: str) -> None:
         bootstrap = msk.data_plane.start_cluster(arn, region=region) if msk.data_plane else None
     except Exception as error:
         log.exception("cluster %s does not come up", arn)
-        result: Params = {"State": "FAILED", "StateInfo": {"Code": "INTERNAL_FAILURE", "Message": str(error)}}
+        result = _failed(error)
     else:
         result = {"State": "ACTIVE", "Bootstrap": bootstrap}
     with msk.store.transaction():
         put_cluster(msk, {**find_cluster(msk, region, arn), **result})
 
 
+def _failed(error: Exception) -> Params:
+    return {"State": "FAILED", "StateInfo": {"Code": "INTERNAL_FAILURE", "Message": str(error)}}
+
+
 def _finish_deletion(msk: Msk, arn: str) -> None:
-    if msk.data_plane:
-        msk.data_plane.delete_cluster(arn)
     region = region_of(arn)
+    try:
+        if msk.data_plane:
+            msk.data_plane.delete_cluster(arn)
+    except Exception as error:
+        log.exception("cluster %s cannot be deleted", arn)
+        with msk.store.transaction():
+            put_cluster(msk, find_cluster(msk, region, arn) | _failed(error))
+        return
     with msk.store.transaction():
         msk.store.remove("cluster", region, arn)
         msk.store.remove("policy", region, arn)

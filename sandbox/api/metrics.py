@@ -31,6 +31,9 @@ from moto.cloudwatch.models import (
 from sandbox.api.data_plane import DataPoint
 from sandbox.api.metric_math import MathError, Values, evaluate
 
+NAMESPACE: Final = "AWS/Kafka"
+"""Of everything that the data plane measures."""
+
 KEPT: Final = timedelta(hours=3)
 """How long values are kept; CloudWatch keeps values by the second for as long (documentation, 2026-09)."""
 
@@ -74,7 +77,7 @@ class CloudWatch(CloudWatchBackend):
         moment = datetime.now(UTC).replace(tzinfo=None)
         for point in points:
             dimensions = [{"Name": name, "Value": value} for name, value in point.dimensions.items()]
-            self._keep(MetricDatum(point.namespace, point.name, point.value, dimensions, moment, point.unit))
+            self._keep(MetricDatum(NAMESPACE, point.name, point.value, dimensions, moment, point.unit))
 
     def put_metric_data(self, namespace: str, metric_data: list[dict[str, Any]]) -> None:
         super().put_metric_data(namespace, metric_data)

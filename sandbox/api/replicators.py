@@ -22,7 +22,7 @@ from sandbox.api.context import (
     page,
     region_of,
 )
-from sandbox.api.data_plane import DataPlane, ReplicatorSpec
+from sandbox.api.data_plane import ClusterUnavailable, DataPlane, ReplicatorSpec
 from sandbox.api.errors import ServiceError, bad_request, conflict, not_found
 from sandbox.api.model import Params
 from sandbox.api.permissions import Flow
@@ -234,13 +234,13 @@ def spec(replicator: Record) -> ReplicatorSpec:
         source_alias=aliases["SourceKafkaClusterAlias"],
         target_alias=aliases["TargetKafkaClusterAlias"],
         topics=tuple(topics["TopicsToReplicate"]),
-        exclude_topics=tuple(topics.get("TopicsToExclude", ())),
+        topics_exclude=tuple(topics.get("TopicsToExclude", ())),
         groups=tuple(groups["ConsumerGroupsToReplicate"]),
-        exclude_groups=tuple(groups.get("ConsumerGroupsToExclude", ())),
+        groups_exclude=tuple(groups.get("ConsumerGroupsToExclude", ())),
         starting_position=topics["StartingPosition"]["Type"],
         topic_names=topics["TopicNameConfiguration"]["Type"],
         offset_sync_mode=groups["ConsumerGroupOffsetSyncMode"],
-        synchronise_offsets=groups["SynchroniseConsumerGroupOffsets"],
+        sync_group_offsets=groups["SynchroniseConsumerGroupOffsets"],
         detect_new_topics=topics["DetectAndCopyNewTopics"],
         detect_new_groups=groups["DetectAndCopyNewConsumerGroups"],
         copy_topic_configurations=topics["CopyTopicConfigurations"],
@@ -250,7 +250,11 @@ def spec(replicator: Record) -> ReplicatorSpec:
 
 def _finish_creation(msk: Msk, arn: str) -> None:
     replicator = find_owned(msk, region_of(arn), arn)
-    failure = _why_not(msk, replicator)
+    try:
+        failure = _why_not(msk, replicator)
+    except Exception as error:
+        log.exception("replicator %s cannot be judged", arn)
+        failure = _internal(error)
     if failure is None and msk.data_plane is not None:
         failure = _run(msk, msk.data_plane, arn, partial(msk.data_plane.start_replicator, arn, spec(replicator)))
     _settle(msk, arn, failure)
@@ -265,9 +269,14 @@ def _finish_update(msk: Msk, arn: str) -> None:
 
 
 def _finish_deletion(msk: Msk, arn: str) -> None:
-    if msk.data_plane is not None:
-        msk.data_plane.delete_replicator(arn)
-    msk.store.remove("replicator", region_of(arn), arn)
+    try:
+        if msk.data_plane is not None:
+            msk.data_plane.delete_replicator(arn)
+    except Exception as error:
+        log.exception("replicator %s cannot be deleted", arn)
+        _settle(msk, arn, _internal(error))
+    else:
+        msk.store.remove("replicator", region_of(arn), arn)
 
 
 def _run(msk: Msk, plane: DataPlane, arn: str, begin: Callable[[], None]) -> rules.Failure | None:
@@ -276,7 +285,10 @@ def _run(msk: Msk, plane: DataPlane, arn: str, begin: Callable[[], None]) -> rul
     try:
         begin()
         while True:
-            state, message = plane.replicator_state(arn)
+            try:
+                state, message = plane.replicator_state(arn)
+            except ClusterUnavailable as error:  # its Region has failed meanwhile
+                state, message = "CREATING", str(error)
             if state == "RUNNING":
                 return None
             if state == "FAILED":
@@ -288,7 +300,11 @@ def _run(msk: Msk, plane: DataPlane, arn: str, begin: Callable[[], None]) -> rul
         raise
     except Exception as error:
         log.exception("replicator %s does not come up", arn)
-        return rules.Failure(code="INTERNAL_FAILURE", message=str(error))
+        return _internal(error)
+
+
+def _internal(error: Exception) -> rules.Failure:
+    return rules.Failure(code="INTERNAL_FAILURE", message=str(error))
 
 
 def _settle(msk: Msk, arn: str, failure: rules.Failure | None) -> None:

@@ -102,10 +102,10 @@ class Api:
                 timing=self._timing,
                 is_down=self._faults.is_down,
             )
-            service.recover(self._msk)
             if self._data_plane:
                 for region in self._faults.down - {GLOBAL}:
                     self._data_plane.fail_region(region)
+            service.recover(self._msk)
             server = make_server(HOST, self._port, self._serve, threaded=True, request_handler=_Quiet)
             closing.callback(server.server_close)
             self._port = server.server_port  # the same one after a restart
@@ -142,6 +142,8 @@ class Api:
         _check_region(region)
         if self._data_plane and region != GLOBAL:
             self._data_plane.heal_region(region)
+            # What did not run there before the Region failed, because the API was started since then.
+            service.bring_up(self._msk, [region])
         self._faults.heal(region)
 
     def fail_once(self, fault: Fault) -> None:

@@ -2,13 +2,14 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import Any, Final
 
 from sandbox.api import clusters, model, policies, replicators, topics, updates
-from sandbox.api.context import Handler, Msk
+from sandbox.api.account import REGIONS
+from sandbox.api.context import Handler, Msk, region_of
 from sandbox.api.errors import ServiceError, ShapeError, bad_request
 
 log = logging.getLogger("sandbox.api")
@@ -56,20 +57,32 @@ def answer(msk: Msk, region: str, method: str, raw_path: str, query: str, body: 
 
 
 def recover(msk: Msk) -> None:
-    """Goes on where the process was when it ended: real clusters first, then what copies between them, then waiting."""
-    existing = msk.store.all("cluster")
-    running = [each["ClusterArn"] for each in existing if each["State"] in {"ACTIVE", "UPDATING"}]
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        list(pool.map(lambda arn: clusters.start_brokers(msk, arn), running))
+    """Goes on where the process was when it ended: what was real first, then what was still to come."""
+    bring_up(msk, [region for region in REGIONS if not msk.is_down(region)])
     for replicator in msk.store.all("replicator"):
-        if replicator["ReplicatorState"] in {"RUNNING", "UPDATING"}:
-            replicators.start_copying(msk, replicator)
         replicators.resume(msk, replicator)
     for cluster in msk.store.all("cluster"):
         clusters.resume(msk, cluster)
         updates.resume(msk, cluster)
     for topic in msk.store.all("topic"):
         topics.resume(msk, topic)
+
+
+def bring_up(msk: Msk, regions: Collection[str]) -> None:
+    """Has the data plane run what should run in the Regions: clusters first, then what copies between them."""
+    if msk.data_plane is None:
+        return
+    running = [
+        cluster["ClusterArn"]
+        for cluster in msk.store.all("cluster")
+        if cluster["State"] in {"ACTIVE", "UPDATING"} and region_of(cluster["ClusterArn"]) in regions
+    ]
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        list(pool.map(lambda arn: clusters.start_brokers(msk, arn), running))
+    for replicator in msk.store.all("replicator"):
+        active = replicator["ReplicatorState"] in {"RUNNING", "UPDATING"}
+        if active and region_of(replicator["ReplicatorArn"]) in regions:
+            replicators.start_copying(msk, replicator)
 
 
 def summary(msk: Msk) -> dict[str, Any]:

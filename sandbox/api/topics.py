@@ -5,12 +5,13 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 from sandbox.api.cluster_rules import is_kraft
 from sandbox.api.context import Handler, Msk, find_cluster, is_express, kafka_version, page, region_of
-from sandbox.api.data_plane import Partition, TopicDescription, TopicError
+from sandbox.api.data_plane import ClusterUnavailable, Topic, TopicError
 from sandbox.api.errors import ServiceError, bad_request, conflict, not_found
 from sandbox.api.model import Params
 from sandbox.api.store import Record
@@ -32,6 +33,26 @@ EXPRESS_CONFIGS: Final = frozenset(
     }
 )
 """What may be set on a topic of Express brokers (developer guide, msk-broker-types-express, 2026-09)."""
+
+_KAFKA_ERRORS: Final = {
+    "TOPIC_ALREADY_EXISTS": "TopicExistsException",
+    "UNKNOWN_TOPIC_OR_PART": "UnknownTopicOrPartitionException",
+    "UNKNOWN_TOPIC_OR_PARTITION": "UnknownTopicOrPartitionException",
+    "NOT_CONTROLLER": "NotControllerException",
+    "REASSIGNMENT_IN_PROGRESS": "ReassignmentInProgressException",
+    "GROUP_SUBSCRIBED_TO_TOPIC": "GroupSubscribedToTopicException",
+}
+"""MSK's names for Kafka's errors; all others are a KafkaRequestException."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remembered:
+    """A topic without Kafka behind it."""
+
+    name: str
+    partitions: int
+    replication_factor: int
+    configs: Mapping[str, str]
 
 
 def create(msk: Msk, region: str, params: Params) -> Params:
@@ -65,18 +86,18 @@ def update(msk: Msk, region: str, params: Params) -> Params:
     if "PartitionCount" not in params and "Configs" not in params:
         raise bad_request("The request does not include any updates to the topic.")
     partitions = params.get("PartitionCount")
-    if partitions is not None and partitions <= len(topic.partitions):
-        count = len(topic.partitions)
+    if partitions is not None and partitions <= topic.partitions:
         raise bad_request(
-            f"partitionCount is {partitions}; the topic has {count} and the number can only grow.", "partitionCount"
+            f"partitionCount is {partitions}; the topic has {topic.partitions} and the number can only grow.",
+            "partitionCount",
         )
     configs = _configs(cluster, params["Configs"]) if "Configs" in params else None
     if msk.data_plane is not None:
         with _kafka():
             msk.data_plane.alter_topic(cluster["ClusterArn"], name, partitions=partitions, configs=configs)
     record = {
-        "PartitionCount": partitions or len(topic.partitions),
-        "ReplicationFactor": _factor(msk, cluster, topic),
+        "PartitionCount": partitions or topic.partitions,
+        "ReplicationFactor": topic.replication_factor,
         "Configs": dict(topic.configs) if configs is None else configs,
     }
     return _change(msk, cluster, name, record, "UPDATING")
@@ -89,8 +110,11 @@ def delete(msk: Msk, region: str, params: Params) -> Params:
     if msk.data_plane is not None:
         with _kafka():
             msk.data_plane.delete_topic(cluster["ClusterArn"], name)
-    factor = _factor(msk, cluster, topic)
-    record = {"PartitionCount": len(topic.partitions), "ReplicationFactor": factor, "Configs": dict(topic.configs)}
+    record = {
+        "PartitionCount": topic.partitions,
+        "ReplicationFactor": topic.replication_factor,
+        "Configs": dict(topic.configs),
+    }
     return _change(msk, cluster, name, record, "DELETING")
 
 
@@ -101,8 +125,8 @@ def describe(msk: Msk, region: str, params: Params) -> Params:
     return {
         "TopicArn": _arn(cluster, topic.name),
         "TopicName": topic.name,
-        "ReplicationFactor": _factor(msk, cluster, topic),
-        "PartitionCount": len(topic.partitions),
+        "ReplicationFactor": topic.replication_factor,
+        "PartitionCount": topic.partitions,
         "Configs": base64.b64encode(json.dumps(dict(topic.configs)).encode()).decode(),
         "Status": known["Status"] if known else "ACTIVE",
     }
@@ -117,9 +141,9 @@ def list_all(msk: Msk, region: str, params: Params) -> Params:
         {
             "TopicArn": _arn(cluster, topic.name),
             "TopicName": topic.name,
-            "ReplicationFactor": _factor(msk, cluster, topic),
-            "PartitionCount": len(topic.partitions),
-            "OutOfSyncReplicaCount": sum(len(part.replicas) - len(part.isr) for part in topic.partitions),
+            "ReplicationFactor": topic.replication_factor,
+            "PartitionCount": topic.partitions,
+            "OutOfSyncReplicaCount": 0,
         }
         for topic in chosen
     ]
@@ -129,11 +153,13 @@ def list_all(msk: Msk, region: str, params: Params) -> Params:
 def describe_partitions(msk: Msk, region: str, params: Params) -> Params:
     cluster = _usable(msk, region, params["ClusterArn"])
     topic = _topic(msk, cluster, params["TopicName"])
-    chosen, more = page(topic.partitions, lambda part: f"{part.partition:08}", params)
-    described = [
-        {"Partition": part.partition, "Leader": part.leader, "Replicas": list(part.replicas), "Isr": list(part.isr)}
-        for part in chosen
-    ]
+    brokers = cluster["Provisioned"]["NumberOfBrokerNodes"]
+    chosen, more = page(range(topic.partitions), lambda partition: f"{partition:08}", params)
+    described = []
+    for partition in chosen:
+        # Spread over the brokers in turn: the real broker is alone, MSK's are several.
+        replicas = [(partition + step) % brokers + 1 for step in range(topic.replication_factor)]
+        described.append({"Partition": partition, "Leader": replicas[0], "Replicas": replicas, "Isr": replicas})
     return {"Partitions": described, **more}
 
 
@@ -149,6 +175,8 @@ OPERATIONS: Final[Mapping[str, Handler]] = {
 
 
 def topic_names(msk: Msk, cluster: Record) -> list[str]:
+    if msk.data_plane is not None:
+        return list(msk.data_plane.list_topics(cluster["ClusterArn"]))
     return [topic.name for topic in _all(msk, cluster)]
 
 
@@ -190,50 +218,48 @@ def _usable(msk: Msk, region: str, arn: str) -> Record:
     return cluster
 
 
-def _topic(msk: Msk, cluster: Record, name: str) -> TopicDescription:
+def _topic(msk: Msk, cluster: Record, name: str) -> Topic:
     found = _find(msk, cluster, name)
     if found is None:
         raise not_found(f"Topic '{name}' does not exist in the cluster.", "topicName")
     return found
 
 
-def _find(msk: Msk, cluster: Record, name: str) -> TopicDescription | None:
-    if msk.data_plane is not None:
+def _find(msk: Msk, cluster: Record, name: str) -> Topic | None:
+    if msk.data_plane is None:
+        known = _known(msk, cluster, name)
+        return _remembered(known) if known else None
+    try:
         with _kafka():
             return msk.data_plane.describe_topic(cluster["ClusterArn"], name)
-    known = _known(msk, cluster, name)
-    return _remembered(cluster, known) if known else None
+    except ServiceError as error:
+        if error.code == "UnknownTopicOrPartitionException":
+            return None
+        raise
 
 
-def _all(msk: Msk, cluster: Record) -> Sequence[TopicDescription]:
+def _all(msk: Msk, cluster: Record) -> Sequence[Topic]:
     if msk.data_plane is not None:
         with _kafka():
-            return list(msk.data_plane.list_topics(cluster["ClusterArn"]))
+            names = msk.data_plane.list_topics(cluster["ClusterArn"])
+        found = [_find(msk, cluster, name) for name in names]
+        return [topic for topic in found if topic is not None]
     region = region_of(cluster["ClusterArn"])
     records = [topic for topic in msk.store.all("topic", region) if topic["ClusterArn"] == cluster["ClusterArn"]]
-    return [_remembered(cluster, record) for record in records]
+    return [_remembered(record) for record in records]
 
 
 def _known(msk: Msk, cluster: Record, name: str) -> Record | None:
     return msk.store.get("topic", region_of(cluster["ClusterArn"]), _arn(cluster, name))
 
 
-def _remembered(cluster: Record, record: Record) -> TopicDescription:
-    """A topic without Kafka behind it, its replicas spread over the brokers in turn."""
-    brokers, factor = cluster["Provisioned"]["NumberOfBrokerNodes"], record["ReplicationFactor"]
-    partitions = []
-    for partition in range(record["PartitionCount"]):
-        replicas = tuple((partition + step) % brokers + 1 for step in range(factor))
-        partitions.append(Partition(partition=partition, leader=replicas[0], replicas=replicas, isr=replicas))
-    return TopicDescription(name=record["TopicName"], partitions=tuple(partitions), configs=record["Configs"])
-
-
-def _factor(msk: Msk, cluster: Record, topic: TopicDescription) -> int:
-    """As MSK would tell it: 3 on Express brokers, although the real broker here is alone."""
-    if is_express(cluster):
-        return EXPRESS_REPLICATION
-    known = _known(msk, cluster, topic.name)
-    return int(known["ReplicationFactor"]) if known else len(topic.partitions[0].replicas)
+def _remembered(record: Record) -> Topic:
+    return Remembered(
+        name=record["TopicName"],
+        partitions=record["PartitionCount"],
+        replication_factor=record["ReplicationFactor"],
+        configs=record["Configs"],
+    )
 
 
 def _configs(cluster: Record, encoded: str | None) -> dict[str, str]:
@@ -268,4 +294,6 @@ def _kafka() -> Iterator[None]:
     try:
         yield
     except TopicError as error:
-        raise ServiceError(error.code, error.message) from error
+        raise ServiceError(_KAFKA_ERRORS.get(error.code, "KafkaRequestException"), str(error)) from error
+    except ClusterUnavailable as error:
+        raise ServiceError("ClusterConnectivityException", str(error)) from error

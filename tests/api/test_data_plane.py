@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from sandbox.api.data_plane import DataPoint, ReplicatorSpec
+from sandbox.api.data_plane import ReplicatorSpec
 from sandbox.api.server import Api
-from tests.api.fake_kafka import FakeKafka
+from tests.api.fake_kafka import FakeKafka, Point
 from tests.api.world import ON_DEMAND, PRIMARY, SECONDARY, World, execution_policy, is_gone, refusal
 
 
@@ -77,8 +77,9 @@ def test_a_replicator_runs_when_it_really_copies(world: World, kafka: FakeKafka)
     client = world.kafka(SECONDARY)
     arn = client.create_replicator(**request)["ReplicatorArn"]
     world.wait_for(lambda: kafka.calls("start_replicator"))
+    kafka.silent = True  # as while its Region is down: no reason to give up
     assert world.replicator_state(arn)["ReplicatorState"] == "CREATING"
-    kafka.state = ("RUNNING", "")
+    kafka.silent, kafka.state = False, ("RUNNING", "")
     found = world.settled(arn)
     assert found["ReplicatorState"] == "RUNNING"
     source, target = (entry["AmazonMskCluster"]["MskClusterArn"] for entry in request["KafkaClusters"])
@@ -91,13 +92,13 @@ def test_a_replicator_runs_when_it_really_copies(world: World, kafka: FakeKafka)
         source_alias=found["KafkaClusters"][0]["KafkaClusterAlias"],
         target_alias=found["KafkaClusters"][1]["KafkaClusterAlias"],
         topics=(".*",),
-        exclude_topics=(),
+        topics_exclude=(),
         groups=(".*",),
-        exclude_groups=(),
+        groups_exclude=(),
         starting_position="EARLIEST",
         topic_names="IDENTICAL",
         offset_sync_mode="ENHANCED",
-        synchronise_offsets=True,
+        sync_group_offsets=True,
         detect_new_topics=True,
         detect_new_groups=True,
         copy_topic_configurations=True,
@@ -117,7 +118,7 @@ def test_a_replicator_runs_when_it_really_copies(world: World, kafka: FakeKafka)
     assert world.settled(arn)["ReplicatorState"] == "RUNNING"
     (updated,) = kafka.calls("update_replicator")
     assert isinstance(updated, ReplicatorSpec)
-    assert (updated.topics, updated.exclude_topics, updated.detect_new_topics) == (("orders",), ("x",), False)
+    assert (updated.topics, updated.topics_exclude, updated.detect_new_topics) == (("orders",), ("x",), False)
     world.delete_replicator(arn)
     assert kafka.calls("delete_replicator") == [arn]
 
@@ -136,7 +137,7 @@ def test_topics_are_those_of_real_kafka(world: World, kafka: FakeKafka) -> None:
     params = {"ClusterArn": arn, "TopicName": "orders"}
     client.create_topic(**params, PartitionCount=2, ReplicationFactor=3)
     assert set(kafka.topics) == {(arn, "orders")}
-    kafka.create_topic(arn, "made-by-hand", partitions=1, replication_factor=1, configs={"retention.ms": "5"})
+    kafka.create_topic(arn, "made-by-hand", partitions=1, replication_factor=3, configs={"retention.ms": "5"})
     listed = client.list_topics(ClusterArn=arn)["Topics"]
     assert [(topic["TopicName"], topic["ReplicationFactor"]) for topic in listed] == [
         ("made-by-hand", 3),
@@ -145,7 +146,7 @@ def test_topics_are_those_of_real_kafka(world: World, kafka: FakeKafka) -> None:
     found = client.describe_topic(ClusterArn=arn, TopicName="made-by-hand")
     assert json.loads(base64.b64decode(found["Configs"])) == {"retention.ms": "5"}
     client.update_topic(**params, PartitionCount=4)
-    assert len(kafka.topics[arn, "orders"].partitions) == 4
+    assert kafka.topics[arn, "orders"].partitions == 4
     assert len(client.describe_topic_partitions(**params)["Partitions"]) == 4
     bad = base64.b64encode(b'{"retention.ms": "-2"}').decode()
     request = {"ClusterArn": arn, "TopicName": "t", "PartitionCount": 1, "ReplicationFactor": 3, "Configs": bad}
@@ -153,22 +154,20 @@ def test_topics_are_those_of_real_kafka(world: World, kafka: FakeKafka) -> None:
         "KafkaRequestException",
         "Invalid value -2 for configuration retention.ms",
     )
+    kafka.silent = True
+    code, message = refusal(client.create_topic, **params, PartitionCount=1, ReplicationFactor=3)
+    assert (code, message) == ("ClusterConnectivityException", "127.0.0.1:1 does not answer")
+    kafka.silent = False
     client.delete_topic(**params)
     assert (arn, "orders") not in kafka.topics
+    assert refusal(client.describe_topic, **params)[0] == "NotFoundException"
 
 
 def test_metrics_go_to_cloudwatch_of_their_region(world: World, kafka: FakeKafka) -> None:
     lag = {"ReplicatorName": "r"}
     kafka.points = (
-        DataPoint(namespace="AWS/Kafka", name="MessageLag", dimensions=lag, value=7, unit="Count", region=SECONDARY),
-        DataPoint(
-            namespace="AWS/Kafka",
-            name="MessageLag",
-            dimensions=lag | {"Topic": "orders"},
-            value=5,
-            unit="Count",
-            region=SECONDARY,
-        ),
+        Point(region=SECONDARY, name="MessageLag", dimensions=lag, value=7),
+        Point(region=SECONDARY, name="MessageLag", dimensions=lag | {"Topic": "orders"}, value=5),
     )
 
     def values(region: str) -> list[float]:
@@ -189,3 +188,30 @@ def test_metrics_go_to_cloudwatch_of_their_region(world: World, kafka: FakeKafka
     world.api.fail(SECONDARY)
     world.api.heal(SECONDARY)
     assert kafka.calls("fail_region") == kafka.calls("heal_region") == [SECONDARY]
+
+
+def test_what_cannot_be_deleted_ends_failed_and_can_be_deleted_again(world: World, kafka: FakeKafka) -> None:
+    request = pair(world)
+    secondary = world.kafka(SECONDARY)
+    replicator = secondary.create_replicator(**request)["ReplicatorArn"]
+    world.settled(replicator)
+    cluster = request["KafkaClusters"][1]["AmazonMskCluster"]["MskClusterArn"]
+    kafka.broken = "the process does not end"
+    secondary.delete_replicator(ReplicatorArn=replicator)
+    secondary.delete_cluster(ClusterArn=cluster)
+    world.wait_for(lambda: world.describe(cluster)["State"] == "FAILED")
+    for found in (world.settled(replicator), world.describe(cluster)):
+        assert found["StateInfo"] == {"Code": "INTERNAL_FAILURE", "Message": "the process does not end"}
+    kafka.broken = None
+    world.delete_replicator(replicator)
+    secondary.delete_cluster(ClusterArn=cluster)
+    world.wait_for(lambda: is_gone(secondary.describe_cluster, ClusterArn=cluster))
+
+
+def test_a_source_that_does_not_answer_when_topics_are_looked_at_fails_the_replicator(
+    world: World, kafka: FakeKafka
+) -> None:
+    request = pair(world)
+    arn = world.kafka(SECONDARY).create_replicator(**request)["ReplicatorArn"]
+    kafka.silent = True
+    assert world.settled(arn)["StateInfo"]["Message"] == "127.0.0.1:1 does not answer"
