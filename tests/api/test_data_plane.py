@@ -67,6 +67,7 @@ def test_a_cluster_whose_brokers_do_not_come_up_ends_failed(world: World, kafka:
         "in FAILED state"
         in refusal(client.update_broker_count, ClusterArn=arn, CurrentVersion=version, TargetNumberOfBrokerNodes=6)[1]
     )
+    kafka.broken = None
     client.delete_cluster(ClusterArn=arn)
     world.wait_for(lambda: is_gone(client.describe_cluster, ClusterArn=arn))
 
