@@ -48,18 +48,18 @@ class Worker:
             for name in (SOURCE_CONNECTOR, CHECKPOINT_CONNECTOR)
         )
 
-    def failure(self) -> str:
-        """Why a connector or a task is dead; empty when all of them live."""
+    def dead(self) -> dict[str, str]:
+        """Connectors that failed or have a failed task, and why."""
         try:
             found = ask(f"{self._url}?expand=status")
         except NoAnswer as error:
-            return str(error)
+            return {SOURCE_CONNECTOR: str(error), CHECKPOINT_CONNECTOR: str(error)}
+        dead = {}
         for name, known in sorted(found.items()):
-            status = known["status"]
-            for part in (status["connector"], *status["tasks"]):
+            for part in (known["status"]["connector"], *known["status"]["tasks"]):
                 if part["state"] == "FAILED":
-                    return f"{name}: {_cause(part.get('trace', ''))}"
-        return ""
+                    dead[name] = _cause(part.get("trace", ""))
+        return dead
 
     def configure(self, name: str, config: Mapping[str, str]) -> None:
         """Other settings for a connector, which starts its tasks again."""

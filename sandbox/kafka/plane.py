@@ -20,7 +20,7 @@ from typing import Any, Final, Self
 
 from sandbox.kafka import settings
 from sandbox.kafka.connect import Worker
-from sandbox.kafka.metrics import DataPoint, of_cluster, of_replicator
+from sandbox.kafka.metrics import DataPoint, Meter
 from sandbox.kafka.processes import Process, wait_for
 from sandbox.kafka.runtime import KafkaRuntime, ensure_runtime
 from sandbox.kafka.settings import ReplicatorSpec
@@ -127,6 +127,7 @@ class DataPlane:
         self._clusters: dict[str, Cluster] = {}
         self._replicators: dict[str, Replicator] = {}
         self._failed: set[str] = set()
+        self._meter = Meter()
         self._load()
         for known in (*self._clusters.values(), *self._replicators.values()):
             self._process(known).end_leftover()
@@ -377,8 +378,14 @@ class DataPlane:
         process = self._process(replicator)
         if not process.running:
             return "FAILED", f"The process ended with code {process.exit_code}: {process.last_words()}"
-        reason = self._worker(replicator).failure()
-        return ("FAILED", reason) if reason else ("RUNNING", "")
+        dead = self._worker(replicator).dead()
+        return ("FAILED", "; ".join(f"{name}: {why}" for name, why in dead.items())) if dead else ("RUNNING", "")
+
+    # Tools
+
+    def tools(self) -> Path:
+        """The folder with Kafka's console tools as scripts, and the `client_iam.properties` they are given."""
+        return write_tools(self.folder / "bin", ensure_runtime())
 
     # Regions
 
@@ -420,15 +427,21 @@ class DataPlane:
 
     def metrics(self) -> Iterator[DataPoint]:
         """What MSK would publish at this moment, measured. What does not answer gives no data."""
-        for cluster in self.clusters():
-            if self.cluster_is_running(cluster.arn):
-                yield from of_cluster(cluster.arn, cluster.region, self.admin(cluster.arn), cluster.agent_port,
-                                      self._process(cluster))
-        for replicator in self.replicators():
-            spec = replicator.spec
-            if spec.region not in self._failed and self._process(replicator).running:
-                yield from of_replicator(spec, self.admin(spec.source_arn), self.admin(spec.target_arn),
-                                         self._worker(replicator), replicator.agent_port)
+        for known in (*self.clusters(), *self.replicators()):
+            yield from self.metrics_of(known.arn)
+
+    def metrics_of(self, arn: str) -> Iterator[DataPoint]:
+        """The metrics of one cluster or one Replicator."""
+        if cluster := self._clusters.get(arn):
+            if self.cluster_is_running(arn):
+                process = self._process(cluster)
+                yield from self._meter.cluster(arn, cluster.region, self.admin(arn), cluster.agent_port, process)
+        elif replicator := self._replicators.get(arn):
+            spec, process = replicator.spec, self._process(replicator)
+            if spec.region not in self._failed and process.pid is not None:
+                source, target = self.admin(spec.source_arn), self.admin(spec.target_arn)
+                worker, port = self._worker(replicator), replicator.agent_port
+                yield from self._meter.replicator(spec, source, target, worker, port, process)
 
     def close(self) -> None:
         """Stops everything, Replicators first. Data and settings stay in the folder."""

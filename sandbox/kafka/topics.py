@@ -1,11 +1,19 @@
 """Topics of one cluster through Kafka's admin protocol, with the rules of Express brokers."""
 
+import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -24,6 +32,8 @@ T = TypeVar("T")
 
 SECONDS: Final = 5.0
 """How long a request may take; a frozen cluster answers none."""
+
+PING_SECONDS: Final = 2.0
 
 CLIENT: Final[Mapping[str, str | int]] = {
     "reconnect.backoff.max.ms": 1000,
@@ -78,7 +88,7 @@ class Admin:
     def answers(self) -> bool:
         """Whether the broker takes requests. Asks anew each time: a connection alone proves nothing."""
         try:
-            return bool(self._client.list_topics(timeout=self.seconds).brokers)
+            return bool(self._client.list_topics(timeout=PING_SECONDS).brokers)
         except KafkaException:
             return False
 
@@ -169,6 +179,33 @@ class Admin:
         where = OffsetSpec.earliest() if earliest else OffsetSpec.latest()
         asked = self._client.list_offsets({each: where for each in partitions}, request_timeout=self.seconds)
         return {(each.topic, each.partition): int(self._result(future).offset) for each, future in asked.items()}
+
+    def ages(self, partitions: list[TopicPartition]) -> dict[tuple[str, int, int], float]:
+        """For each position the seconds since the record there was produced; those that do not come in time are left out."""
+        found: dict[tuple[str, int, int], float] = {}
+        if not partitions:
+            return found
+        reader = Consumer(
+            {
+                **CLIENT,
+                "bootstrap.servers": self.bootstrap,
+                "group.id": "reads-one-record",  # asked for by the library; nothing is committed, so it never exists
+                "enable.auto.commit": False,
+                "auto.offset.reset": "error",
+                "fetch.message.max.bytes": 64 << 10,
+            }
+        )
+        try:
+            # One position at a time: groups can stand at different places of the same partition.
+            for each in partitions:
+                reader.assign([each])
+                record = reader.poll(1)
+                if record is not None and not record.error():
+                    _, produced = record.timestamp()
+                    found[each.topic, each.partition, each.offset] = max(0.0, time.time() - produced / 1000)
+        finally:
+            reader.close()
+        return found
 
     def _one(self, futures: Mapping[Any, "Future[T]"]) -> T:
         (future,) = futures.values()

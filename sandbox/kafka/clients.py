@@ -1,0 +1,111 @@
+"""Producers and consumers as applications have them, for the walkthrough and the tests."""
+
+import time
+from collections.abc import Iterable
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, Producer, TopicPartition
+
+from sandbox.kafka.topics import CLIENT
+
+
+def produce(
+    bootstrap: str,
+    topic: str,
+    messages: Iterable[str],
+    *,
+    partition: int | None = None,
+    timestamp_ms: int | None = None,
+    seconds: float = 15,
+) -> None:
+    """Writes the messages and waits until the broker has them all; KafkaException when it refuses one."""
+    refused: list[KafkaException] = []
+
+    def delivered(error: object, _: Message) -> None:
+        if error is not None:
+            refused.append(KafkaException(error))
+
+    producer = Producer(
+        {**CLIENT, "bootstrap.servers": bootstrap, "enable.idempotence": True, "delivery.timeout.ms": seconds * 1000}
+    )
+    more = {key: value for key, value in (("partition", partition), ("timestamp", timestamp_ms)) if value is not None}
+    for message in messages:
+        producer.produce(topic, message.encode(), on_delivery=delivered, **more)
+        producer.poll(0)
+    if producer.flush(seconds + 1):
+        raise TimeoutError(f"{bootstrap} did not take all messages for {topic} within {seconds:g} s.")
+    if refused:
+        raise refused[0]
+
+
+def consume(bootstrap: str, topic: str, group: str, expected: int, *, quiet: float = 2, seconds: float = 30) -> list[str]:
+    """What a consumer of the group reads until it has `expected` messages and no more come for `quiet` seconds.
+
+    It commits what it has read, and leaves the group.
+    """
+    consumer = Consumer(
+        {
+            **CLIENT,
+            "bootstrap.servers": bootstrap,
+            "group.id": group,
+            "auto.offset.reset": "earliest",
+            "enable.auto.commit": False,
+            "session.timeout.ms": 6000,
+        }
+    )
+    found: list[str] = []
+    try:
+        consumer.subscribe([topic])
+        end, last = time.monotonic() + seconds, time.monotonic()
+        while time.monotonic() < end and (
+            not consumer.assignment() or len(found) < expected or time.monotonic() - last < quiet
+        ):
+            had = bool(consumer.assignment())
+            record = consumer.poll(0.2)
+            if not had:
+                last = time.monotonic()
+            if record is None or record.error():
+                continue
+            found.append((record.value() or b"").decode())
+            last = time.monotonic()
+        if found:
+            consumer.commit(asynchronous=False)
+    finally:
+        consumer.close()
+    return found
+
+
+def everything(bootstrap: str, topic: str, *, seconds: float = 15) -> list[str]:
+    """All that is in the topic now, as a fresh consumer from the beginning sees it; partition after partition."""
+    return [(record.value() or b"").decode() for record in records(bootstrap, topic, seconds=seconds)]
+
+
+def records(bootstrap: str, topic: str, *, seconds: float = 15) -> list[Message]:
+    """All records of the topic, with headers and timestamps. No group has a part in it."""
+    reader = Consumer(
+        {
+            **CLIENT,
+            "bootstrap.servers": bootstrap,
+            "group.id": "reads-everything",  # asked for by the library; nothing is committed, so it never exists
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+        }
+    )
+    found: list[Message] = []
+    try:
+        known = reader.list_topics(topic, timeout=seconds).topics[topic]
+        reader.assign([TopicPartition(topic, each, OFFSET_BEGINNING) for each in known.partitions])
+        ended: set[int] = set()
+        end = time.monotonic() + seconds
+        while len(ended) < len(known.partitions):
+            if time.monotonic() > end:
+                raise TimeoutError(f"{bootstrap} did not give all of {topic} within {seconds:g} s.")
+            record = reader.poll(0.2)
+            if record is None:
+                continue
+            if record.error():
+                ended.add(record.partition() or 0)  # the end of a partition
+            else:
+                found.append(record)
+    finally:
+        reader.close()
+    return sorted(found, key=lambda record: (record.partition() or 0, record.offset() or 0))
