@@ -25,7 +25,14 @@ def produce(
             refused.append(KafkaException(error))
 
     producer = Producer(
-        {**CLIENT, "bootstrap.servers": bootstrap, "enable.idempotence": True, "delivery.timeout.ms": seconds * 1000}
+        {
+            **CLIENT,
+            "bootstrap.servers": bootstrap,
+            "enable.idempotence": True,
+            "delivery.timeout.ms": int(seconds * 1000),
+            # How long a topic may stay unknown: the library waits half a minute for one to be created.
+            "topic.metadata.propagation.max.ms": 2000,
+        }
     )
     more = {key: value for key, value in (("partition", partition), ("timestamp", timestamp_ms)) if value is not None}
     for message in messages:
@@ -93,19 +100,28 @@ def records(bootstrap: str, topic: str, *, seconds: float = 15) -> list[Message]
     found: list[Message] = []
     try:
         known = reader.list_topics(topic, timeout=seconds).topics[topic]
-        reader.assign([TopicPartition(topic, each, OFFSET_BEGINNING) for each in known.partitions])
-        ended: set[int] = set()
-        end = time.monotonic() + seconds
-        while len(ended) < len(known.partitions):
-            if time.monotonic() > end:
+        ends: dict[int, int] = {}
+        for partition in known.partitions:
+            # What arrives from now on is left out, so that a topic which grows all the time has an end as well.
+            first, last = reader.get_watermark_offsets(TopicPartition(topic, partition), timeout=seconds)
+            if last > first:
+                ends[partition] = last
+        reader.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in ends])
+        deadline = time.monotonic() + seconds
+        while ends:
+            if time.monotonic() > deadline:
                 raise TimeoutError(f"{bootstrap} did not give all of {topic} within {seconds:g} s.")
             record = reader.poll(0.2)
             if record is None:
                 continue
+            partition = record.partition() or 0
             if record.error():
-                ended.add(record.partition() or 0)  # the end of a partition
-            else:
+                ends.pop(partition, None)  # the end of the partition
+                continue
+            if partition in ends:
                 found.append(record)
+                if (record.offset() or 0) >= ends[partition] - 1:
+                    del ends[partition]
     finally:
         reader.close()
     return sorted(found, key=lambda record: (record.partition() or 0, record.offset() or 0))

@@ -24,7 +24,7 @@ def ask(url: str, body: object = None, *, method: str | None = None, seconds: fl
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
     try:
         with _DIRECT.open(request, timeout=seconds) as answer:
-            return json.load(answer)
+            return json.loads(answer.read() or b"null")
     except urllib.error.HTTPError as error:
         raise NoAnswer(f"{url} answers {error.code}: {error.read().decode(errors='replace')[:300]}") from None
     except (OSError, ValueError) as error:
@@ -64,7 +64,7 @@ class Worker:
     def configure(self, name: str, config: Mapping[str, str]) -> None:
         """Other settings for a connector, which starts its tasks again."""
         ask(f"{self._url}/{name}/config", config, method="PUT", seconds=60)
-        ask_quietly(f"{self._url}/{name}/restart?includeTasks=true&onlyFailed=true")
+        ask(f"{self._url}/{name}/restart?includeTasks=true&onlyFailed=true", {}, method="POST")
 
     def partitions(self) -> set[tuple[str, int]]:
         """The partitions of the source that are copied."""
@@ -84,15 +84,6 @@ class Worker:
             if offset:
                 found[where["topic"], int(where["partition"])] = int(offset["offset"])
         return found
-
-
-def ask_quietly(url: str) -> None:
-    """A request whose answer has no body."""
-    request = urllib.request.Request(url, b"", method="POST")
-    try:
-        _DIRECT.open(request, timeout=SECONDS).close()
-    except OSError as error:
-        raise NoAnswer(f"{url} does not answer: {error}") from None
 
 
 def _cause(trace: str) -> str:

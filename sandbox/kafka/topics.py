@@ -104,7 +104,7 @@ class Admin:
             )
         wanted = NewTopic(name, num_partitions=partitions, replication_factor=-1, config=dict(configs or {}))
         self._one(self._client.create_topics([wanted], request_timeout=self.seconds))
-        return self.describe(name)
+        return self._described(name, partitions, dict(configs or {}))
 
     def delete(self, name: str) -> None:
         self._one(self._client.delete_topics([name], request_timeout=self.seconds))
@@ -147,7 +147,22 @@ class Admin:
             if entries:
                 resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries)
                 self._one(self._client.incremental_alter_configs([resource], request_timeout=self.seconds))
-        return self.describe(name)
+        return self._described(name, partitions, configs)
+
+    def _described(self, name: str, partitions: int | None, configs: Mapping[str, str] | None) -> Topic:
+        """The topic as it has just been made: the broker learns of it a moment after the controller has agreed."""
+        end = time.monotonic() + self.seconds
+        while True:
+            try:
+                topic = self.describe(name)
+            except TopicError:
+                if time.monotonic() > end:
+                    raise
+            else:
+                as_asked = partitions in (None, topic.partitions) and configs in (None, topic.configs)
+                if as_asked or time.monotonic() > end:
+                    return topic
+            time.sleep(0.05)
 
     def groups(self) -> dict[str, str]:
         """Consumer groups and their states, `STABLE` or `EMPTY` for example."""
