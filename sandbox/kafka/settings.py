@@ -164,6 +164,10 @@ def connectors(
         # On the target, because that is the Region the Replicator lives in: it can be deleted while its source is down.
         "offset-syncs.topic.location": "target",
         "offset-syncs.topic.replication.factor": "1",
+        # A source that is down holds nothing up for long: it is asked again every two seconds.
+        "admin.timeout.ms": "10000",
+        "source.admin.default.api.timeout.ms": "8000",
+        "source.admin.request.timeout.ms": "8000",
     }
     steps = ["dropReturning"] * spec.drop_returning + ["stamp"]
     return {
