@@ -5,8 +5,11 @@
 What it does not prove, because it differs from MSK:
 - One broker a Region, so topics have one replica (their description says 3, as on Express).
 - Plaintext on loopback in place of TLS with IAM: no authentication, no authorization.
-- MirrorMaker 2 in place of the managed Replicator: the same effects in other code. Topics whose names end in `.internal`
-  or `-internal` are never copied, and regular expressions are read by Java.
+- MirrorMaker 2 in place of the managed Replicator: the same effects in other code. It never copies topics whose names
+  end in `.internal` or `-internal`.
+- A group's position is translated by the records that the Replicator itself copied. After an unplanned failover the
+  primary's tail, which arrives late on the secondary, is not taken into account on the way back: a group that changes
+  sides before it has read the tail there (before MaxOffsetLag is 0) is put behind it.
 """
 
 from sandbox.kafka.metrics import DataPoint

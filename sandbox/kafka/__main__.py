@@ -43,7 +43,10 @@ def walkthrough(folder: Path | None) -> None:
         raise click.UsageError(f"--folder is {folder}; it must be empty. Remove it or name another one.")
     # As Ctrl-C: unwinds, and stops what was started.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with tempfile.TemporaryDirectory(prefix="msk-dr-kafka-") as temporary, DataPlane(folder or Path(temporary)) as plane:
+    with (
+        tempfile.TemporaryDirectory(prefix="msk-dr-kafka-") as temporary,
+        DataPlane(folder or Path(temporary)) as plane,
+    ):
         checks = Walkthrough(plane, Console()).run()
     sys.exit(0 if all(check.holds for check in checks) else 1)
 

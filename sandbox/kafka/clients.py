@@ -2,10 +2,15 @@
 
 import time
 from collections.abc import Iterable
+from typing import Final
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, Producer, TopicPartition
 
 from sandbox.kafka.topics import CLIENT
+
+PARTITIONER: Final = -1
+NOW: Final = 0
+"""What the library takes for a partition of its own choice, and for the time of the call."""
 
 
 def produce(
@@ -13,8 +18,8 @@ def produce(
     topic: str,
     messages: Iterable[str],
     *,
-    partition: int | None = None,
-    timestamp_ms: int | None = None,
+    partition: int = PARTITIONER,
+    timestamp_ms: int = NOW,
     seconds: float = 15,
 ) -> None:
     """Writes the messages and waits until the broker has them all; KafkaException when it refuses one."""
@@ -34,9 +39,8 @@ def produce(
             "topic.metadata.propagation.max.ms": 2000,
         }
     )
-    more = {key: value for key, value in (("partition", partition), ("timestamp", timestamp_ms)) if value is not None}
     for message in messages:
-        producer.produce(topic, message.encode(), on_delivery=delivered, **more)
+        producer.produce(topic, message.encode(), partition=partition, timestamp=timestamp_ms, on_delivery=delivered)
         producer.poll(0)
     if producer.flush(seconds + 1):
         raise TimeoutError(f"{bootstrap} did not take all messages for {topic} within {seconds:g} s.")
@@ -44,10 +48,10 @@ def produce(
         raise refused[0]
 
 
-def consume(bootstrap: str, topic: str, group: str, expected: int, *, quiet: float = 2, seconds: float = 30) -> list[str]:
-    """What a consumer of the group reads until it has `expected` messages and no more come for `quiet` seconds.
+def consume(bootstrap: str, topic: str, group: str, expected: int, *, seconds: float = 30) -> list[str]:
+    """What a consumer of the group reads until it has `expected` messages and stands at the end of all partitions.
 
-    It commits what it has read, and leaves the group.
+    Whatever it is given beyond that comes along. It commits what it has read, and leaves the group.
     """
     consumer = Consumer(
         {
@@ -56,24 +60,26 @@ def consume(bootstrap: str, topic: str, group: str, expected: int, *, quiet: flo
             "group.id": group,
             "auto.offset.reset": "earliest",
             "enable.auto.commit": False,
+            "enable.partition.eof": True,
             "session.timeout.ms": 6000,
         }
     )
     found: list[str] = []
+    at_end: set[int | None] = set()
     try:
         consumer.subscribe([topic])
-        end, last = time.monotonic() + seconds, time.monotonic()
-        while time.monotonic() < end and (
-            not consumer.assignment() or len(found) < expected or time.monotonic() - last < quiet
-        ):
-            had = bool(consumer.assignment())
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
             record = consumer.poll(0.2)
-            if not had:
-                last = time.monotonic()
-            if record is None or record.error():
-                continue
-            found.append((record.value() or b"").decode())
-            last = time.monotonic()
+            if record is None:
+                assigned = {each.partition for each in consumer.assignment()}
+                if assigned and assigned <= at_end and len(found) >= expected:
+                    break
+            elif record.error():
+                at_end.add(record.partition())
+            else:
+                at_end.discard(record.partition())
+                found.append((record.value() or b"").decode())
         if found:
             consumer.commit(asynchronous=False)
     finally:

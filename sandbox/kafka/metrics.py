@@ -159,10 +159,10 @@ class Meter:
             if topic in latencies:
                 latencies[topic] = max(latencies[topic], _number(values.get("replication-latency-ms-max")) or 0.0)
         rates = {topic: 0.0 for topic in topics}
-        for bean, values in _of_copying(written).items():
+        for bean, counts in _of_copying(written).items():
             name = keys(bean)["topic"]
             topic = name if spec.identical else name.removeprefix(f"{spec.source_alias}.")
-            rates[topic] = _number(values.get("byte-rate")) or 0.0
+            rates[topic] = _number(counts.get("byte-rate")) or 0.0
         if topics:
             yield point("ReplicationLatency", max(latencies.values()), MS)
         for topic, value in latencies.items():

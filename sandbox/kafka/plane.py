@@ -47,6 +47,8 @@ appender.console.layout.type=PatternLayout
 appender.console.layout.pattern=%d{ISO8601} %p %c{1}: %m%n
 logger.mirror.name=org.apache.kafka.connect.mirror
 logger.mirror.level=info
+logger.scheduler.name=org.apache.kafka.connect.mirror.Scheduler
+logger.scheduler.level=warn
 logger.clients.name=org.apache.kafka.clients
 logger.clients.level=error
 """
@@ -91,6 +93,10 @@ class Replicator:
     groups: tuple[str, ...] | None = None
 
     @property
+    def region(self) -> str:
+        return self.spec.region
+
+    @property
     def effective(self) -> ReplicatorSpec:
         """The settings with what was detected in place of the patterns, where nothing new is to be detected."""
         spec = self.spec
@@ -129,7 +135,7 @@ class DataPlane:
         self._failed: set[str] = set()
         self._meter = Meter()
         self._load()
-        for known in (*self._clusters.values(), *self._replicators.values()):
+        for known in self._all():
             self._process(known).end_leftover()
 
     def __enter__(self) -> Self:
@@ -147,13 +153,16 @@ class DataPlane:
         with self._locked(arn):
             cluster = self._clusters.get(arn)
             if cluster is None:
+                port, controller_port, agent_port = self._ports(3)
                 cluster = Cluster(
                     arn,
                     region,
                     folder=f"clusters/{_folder_name(arn)}",
                     # Kafka's own way to write a UUID; it must not begin with a hyphen on a command line.
                     cluster_id="c" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22],
-                    **self._ports("port", "controller_port", "agent_port"),
+                    port=port,
+                    controller_port=controller_port,
+                    agent_port=agent_port,
                 )
                 self._clusters[arn] = cluster
             cluster.wanted = True
@@ -194,7 +203,7 @@ class DataPlane:
             cluster = self._cluster(arn)
             cluster.wanted = False
             self._save()
-            self._stop(cluster, cluster.region)
+            self._stop(cluster)
 
     def delete_cluster(self, arn: str) -> None:
         """Ends the broker and removes its data. Does nothing when there is no such cluster."""
@@ -237,9 +246,7 @@ class DataPlane:
         configs: Mapping[str, str] | None = None,
         replication_factor: int = -1,
     ) -> Topic:
-        return self._up(arn).create(
-            name, partitions=partitions, configs=configs, replication_factor=replication_factor
-        )
+        return self._up(arn).create(name, partitions=partitions, configs=configs, replication_factor=replication_factor)
 
     def delete_topic(self, arn: str, name: str) -> None:
         self._up(arn).delete(name)
@@ -267,6 +274,7 @@ class DataPlane:
             replicator = self._replicators.get(arn)
             if replicator is None:
                 self._check_new(spec)
+                rest_port, agent_port = self._ports(2)
                 replicator = Replicator(
                     arn,
                     folder=f"replicators/{_folder_name(arn)}",
@@ -275,7 +283,8 @@ class DataPlane:
                         for other in self._replicators.values()
                     ),
                     spec=spec,
-                    **self._ports("rest_port", "agent_port"),
+                    rest_port=rest_port,
+                    agent_port=agent_port,
                 )
                 self._detect(replicator)
                 self._replicators[arn] = replicator
@@ -369,7 +378,7 @@ class DataPlane:
                     admin.delete(topic)
 
     def replicator_state(self, arn: str) -> tuple[str, str]:
-        """`RUNNING` or `FAILED`, and why, as its process and its tasks have it; frozen with its Region, ClusterUnavailable.
+        """`RUNNING` or `FAILED`, and why, as process and tasks have it. ClusterUnavailable when its Region has failed.
 
         A source that does not answer is no failure: the Replicator waits for it.
         """
@@ -427,8 +436,8 @@ class DataPlane:
 
     def metrics(self) -> Iterator[DataPoint]:
         """What MSK would publish at this moment, measured. What does not answer gives no data."""
-        for known in (*self.clusters(), *self.replicators()):
-            yield from self.metrics_of(known.arn)
+        for arn in [known.arn for known in self._all()]:
+            yield from self.metrics_of(arn)
 
     def metrics_of(self, arn: str) -> Iterator[DataPoint]:
         """The metrics of one cluster or one Replicator."""
@@ -446,28 +455,27 @@ class DataPlane:
     def close(self) -> None:
         """Stops everything, Replicators first. Data and settings stay in the folder."""
         with self._lock:
-            threads = []
-            for known in (*self._replicators.values(), *self._clusters.values()):
-                region = known.spec.region if isinstance(known, Replicator) else known.region
-                grace = 0.0 if region in self._failed else STOP_SECONDS
-                threads.append(threading.Thread(target=self._process(known).stop, kwargs={"grace": grace}))
-            replicators = len(self._replicators)
-            for batch in (threads[:replicators], threads[replicators:]):
-                for thread in batch:
+            for batch in (self._replicators.values(), self._clusters.values()):
+                threads = [threading.Thread(target=self._stop, args=(known,)) for known in batch]
+                for thread in threads:
                     thread.start()
-                for thread in batch:
+                for thread in threads:
                     thread.join()
             self._own.close()
 
     # Inside
 
-    def _stop(self, known: Cluster | Replicator, region: str) -> None:
-        self._process(known).stop(grace=0 if region in self._failed else STOP_SECONDS)
+    def _all(self) -> list[Cluster | Replicator]:
+        """Everything, Replicators first: none of them shall see the brokers of its own Region go."""
+        with self._lock:
+            return [*self._replicators.values(), *self._clusters.values()]
+
+    def _stop(self, known: Cluster | Replicator) -> None:
+        # What is frozen cannot be asked.
+        self._process(known).stop(grace=0 if known.region in self._failed else STOP_SECONDS)
 
     def _in_region(self, region: str) -> list[Process]:
-        """Replicators first: none of them shall see a broker of its own Region stand still."""
-        here = [each for each in self._replicators.values() if each.spec.region == region]
-        return [self._process(each) for each in (*here, *(c for c in self._clusters.values() if c.region == region))]
+        return [self._process(known) for known in self._all() if known.region == region]
 
     def _must_be_up(self, region: str) -> None:
         if region in self._failed:
@@ -514,28 +522,28 @@ class DataPlane:
     def _java(self, runtime: KafkaRuntime, home: Path, agent_port: int | None = None) -> list[str | Path]:
         """The beginning of a command line, up to the main class."""
         (home / "log4j2.properties").write_text(_LOGGING)
-        options: list[str | Path] = [runtime.java, f"-Xmx{_HEAP}", *_JVM, "-Dlog4j2.configurationFile=log4j2.properties"]
+        options: list[str | Path] = [
+            runtime.java,
+            f"-Xmx{_HEAP}",
+            *_JVM,
+            "-Dlog4j2.configurationFile=log4j2.properties",
+        ]
         if agent_port is not None:
             (home / "agent-policy.xml").write_text(_AGENT_POLICY)
             agent = f"host=127.0.0.1,port={agent_port},discoveryEnabled=false,policyLocation=file:agent-policy.xml"
             options.append(f"-javaagent:{runtime.agent}={agent}")
         return [*options, "-cp", runtime.class_path]
 
-    def _ports(self, *names: str) -> dict[str, int]:
+    def _ports(self, count: int) -> list[int]:
         """Free ports that no other cluster or Replicator of this folder has."""
         with self._lock:
-            taken = {
-                value
-                for known in (*self._clusters.values(), *self._replicators.values())
-                for name, value in vars(known).items()
-                if name.endswith("port")
-            }
+            taken = {value for known in self._all() for name, value in vars(known).items() if name.endswith("port")}
             found: list[int] = []
-            while len(found) < len(names):
+            while len(found) < count:
                 port = random.choice(_PORTS)
                 if port not in taken and port not in found and _is_free(port):
                     found.append(port)
-            return dict(zip(names, found, strict=True))
+            return found
 
     def _ports_are_free(self, arn: str, *ports: int) -> None:
         """A remembered port is part of an address that was given away, so another one cannot take its place."""
@@ -561,7 +569,9 @@ class DataPlane:
         self._failed = set(state["failed"])
         self._clusters = {each["arn"]: Cluster(**each) for each in state["clusters"]}
         for each in state["replicators"]:
-            spec = {key: tuple(value) if isinstance(value, list) else value for key, value in each["spec"].items()}
+            spec: dict[str, Any] = {
+                key: tuple(value) if isinstance(value, list) else value for key, value in each["spec"].items()
+            }
             topics, groups = (None if each[key] is None else tuple(each[key]) for key in ("topics", "groups"))
             known = each | {"spec": ReplicatorSpec(**spec), "topics": topics, "groups": groups}
             self._replicators[each["arn"]] = Replicator(**known)

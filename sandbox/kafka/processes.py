@@ -30,7 +30,7 @@ if sys.platform == "linux":
         sys.exit("The parent has gone already.")
 os.execv(sys.argv[2], sys.argv[2:])
 """
-"""Runs first in the new process and becomes the program: safe where threads are, as code between fork and exec is not."""
+"""Runs first in the new process and becomes the program. Unlike code between fork and exec it is safe with threads."""
 
 _STARTER: Final = ThreadPoolExecutor(max_workers=1, thread_name_prefix="starts-processes")
 """The kernel watches the thread that forked, not the process: this one lives as long as the program."""

@@ -14,7 +14,7 @@ from confluent_kafka import (
     TopicCollection,
     TopicPartition,
 )
-from confluent_kafka.admin import (
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # the package exports them without saying so
     AdminClient,
     AlterConfigOpType,
     ConfigEntry,
@@ -95,7 +95,7 @@ class Admin:
     def create(
         self, name: str, *, partitions: int, configs: Mapping[str, str] | None = None, replication_factor: int = -1
     ) -> Topic:
-        """Creates a topic; TopicError when Kafka refuses it. Express knows one replication factor, 3 (or the default)."""
+        """Creates a topic; TopicError when Kafka refuses it. Express knows one replication factor, 3 (-1 means it)."""
         if replication_factor not in (-1, EXPRESS_REPLICATION_FACTOR):
             raise TopicError(
                 "INVALID_REPLICATION_FACTOR",
@@ -132,7 +132,7 @@ class Admin:
         entries: dict[str, ConfigEntry] = self._one(
             self._client.describe_configs([resource], request_timeout=self.seconds)
         )
-        own = ConfigSource.DYNAMIC_TOPIC_CONFIG.value
+        own: object = ConfigSource.DYNAMIC_TOPIC_CONFIG.value  # the library gives the number, not the member
         return {key: str(entry.value) for key, entry in sorted(entries.items()) if entry.source == own}
 
     def alter(self, name: str, *, partitions: int | None = None, configs: Mapping[str, str] | None = None) -> Topic:
@@ -191,12 +191,12 @@ class Admin:
         """The end (or the beginning) of each partition."""
         if not partitions:
             return {}
-        where = OffsetSpec.earliest() if earliest else OffsetSpec.latest()
+        where: OffsetSpec = OffsetSpec.earliest() if earliest else OffsetSpec.latest()  # type: ignore[no-untyped-call]
         asked = self._client.list_offsets({each: where for each in partitions}, request_timeout=self.seconds)
         return {(each.topic, each.partition): int(self._result(future).offset) for each, future in asked.items()}
 
     def ages(self, partitions: list[TopicPartition]) -> dict[tuple[str, int, int], float]:
-        """For each position the seconds since the record there was produced; those that do not come in time are left out."""
+        """For each position the seconds since its record was produced. What does not come in time is left out."""
         found: dict[tuple[str, int, int], float] = {}
         if not partitions:
             return found
@@ -240,5 +240,3 @@ class Admin:
         if reason.code() in (*unanswered, KafkaError.REQUEST_TIMED_OUT):
             return ClusterUnavailable(f"{self.bootstrap} does not answer: {reason.str()}.")
         return TopicError(reason.name(), reason.str())
-
-

@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,7 +43,7 @@ class Pair:
     def name(self, stem: str) -> str:
         return f"{stem}-{next(self.numbers)}"
 
-    def topic(self, *arns: str, partitions: int = 1, **configs: str) -> str:
+    def topic(self, *arns: str, partitions: int = 1, configs: Mapping[str, str] | None = None) -> str:
         """A new topic on these clusters."""
         name = self.name("topic")
         for arn in arns:
@@ -83,7 +83,7 @@ class Pair:
 def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     folder = tmp_path_factory.mktemp("plane")
     with DataPlane(folder) as plane:
-        yield Pair(plane, *(plane.start_cluster(arn, region=region) for arn, region in REGIONS.items()))
+        yield Pair(plane, plane.start_cluster(A, region=REGIONS[A]), plane.start_cluster(B, region=REGIONS[B]))
 
 
 @pytest.fixture

@@ -34,7 +34,9 @@ def test_a_replicator_has_msks_metrics_in_the_region_of_its_target(pair: Pair) -
 
     eventually(measured, "all metrics")
     assert {point.region for point in points} == {"us-east-2"}
-    assert of(points, "MessageLag", ReplicatorName=name) == of(points, "MessageLag", ReplicatorName=name, Topic=topic) == 0
+    assert (
+        of(points, "MessageLag", ReplicatorName=name) == of(points, "MessageLag", ReplicatorName=name, Topic=topic) == 0
+    )
     latency = of(points, "ReplicationLatency", ReplicatorName=name)
     assert latency is not None and 0 < latency < 60_000
     assert (of(points, "ReplicatorBytesInPerSec", ReplicatorName=name) or 0) > 0

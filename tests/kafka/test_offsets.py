@@ -66,7 +66,7 @@ def test_groups_are_selected_by_whole_names_and_excludes_win(pair: Pair) -> None
     topic, stem = pair.topic(A), pair.name("group")
     produce(pair.a, topic, ["a1"])
     for group in (f"{stem}.in", f"{stem}.out", f"{stem}.in.more"):
-        consume(pair.a, topic, group, 1, quiet=0)
+        consume(pair.a, topic, group, 1)
     pair.replicate(A, B, topics=(topic,), groups=(rf"{stem}\.(in|out)",), groups_exclude=(".*out",))
     eventually(lambda: f"{stem}.in" in pair.plane.admin(B).groups(), "the group")
     time.sleep(3)
@@ -76,9 +76,9 @@ def test_groups_are_selected_by_whole_names_and_excludes_win(pair: Pair) -> None
 def test_without_detection_only_the_groups_of_the_start_are_translated(pair: Pair) -> None:
     topic, stem = pair.topic(A), pair.name("group")
     produce(pair.a, topic, ["a1"])
-    consume(pair.a, topic, f"{stem}.first", 1, quiet=0)
+    consume(pair.a, topic, f"{stem}.first", 1)
     pair.replicate(A, B, topics=(topic,), groups=(f"{stem}.*",), detect_new_groups=False)
-    consume(pair.a, topic, f"{stem}.second", 1, quiet=0)
+    consume(pair.a, topic, f"{stem}.second", 1)
     eventually(lambda: f"{stem}.first" in pair.plane.admin(B).groups(), "the first group")
     time.sleep(4)
     assert f"{stem}.second" not in pair.plane.admin(B).groups()
@@ -87,7 +87,7 @@ def test_without_detection_only_the_groups_of_the_start_are_translated(pair: Pai
 def test_without_synchronisation_no_group_is_translated(pair: Pair) -> None:
     topic, group = pair.topic(A), pair.name("group")
     produce(pair.a, topic, ["a1"])
-    consume(pair.a, topic, group, 1, quiet=0)
+    consume(pair.a, topic, group, 1)
     pair.replicate(A, B, topics=(topic,), groups=(group,), sync_group_offsets=False)
     pair.has(pair.b, topic, ["a1"])
     time.sleep(4)

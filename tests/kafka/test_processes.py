@@ -162,7 +162,9 @@ def test_a_leftover_is_ended_by_its_record_and_a_stranger_with_its_number_is_not
 
 
 def test_a_process_that_does_not_listen_is_killed_and_a_frozen_one_too(tmp_path: Path) -> None:
-    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
+    deaf = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
+    )
     process = Process(tmp_path)
     process.start([sys.executable, "-c", deaf])
     eventually(lambda: "deaf" in process.last_words(), "running", seconds=10)

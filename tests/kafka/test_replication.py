@@ -1,5 +1,6 @@
 """What a Replicator's settings say about topics is what happens."""
 
+import dataclasses
 import time
 from collections import Counter
 
@@ -25,9 +26,9 @@ def test_a_pair_with_identical_names_does_not_loop(pair: Pair) -> None:
     time.sleep(4)  # A loop would go round several times.
     assert Counter(everything(pair.a, topic)) == Counter(["born on a", "born on b"])
     assert Counter(everything(pair.b, topic)) == Counter(["born on a", "born on b"])
-    stamped = {(record.value() or b"").decode(): record.headers() for record in records(pair.b, topic)}
-    assert stamped["born on b"] is None
-    assert [name.startswith("__mskmr.") for name, _ in stamped["born on a"] or []] == [True]
+    headers = {(record.value() or b"").decode(): dict(record.headers() or []) for record in records(pair.b, topic)}
+    assert not headers["born on b"]
+    assert [name.split(".")[0] for name in headers["born on a"]] == ["__mskmr"]
 
 
 def test_without_the_loop_filter_records_come_back_again_and_again(pair: Pair) -> None:
@@ -101,8 +102,6 @@ def test_without_detection_only_the_topics_of_the_start_and_of_an_update_are_cop
 
 
 def test_an_update_of_the_lists_leaves_the_replicator_where_it_was(pair: Pair) -> None:
-    import dataclasses
-
     first, second = pair.topic(A), pair.topic(A)
     produce(pair.a, first, ["one"])
     produce(pair.a, second, ["two"])
@@ -117,7 +116,7 @@ def test_an_update_of_the_lists_leaves_the_replicator_where_it_was(pair: Pair) -
 
 @pytest.mark.parametrize("copied", [True, False])
 def test_topic_settings_are_copied_at_the_start_and_later_or_not_at_all(pair: Pair, copied: bool) -> None:
-    topic = pair.topic(A, **{"retention.ms": "3600000"})
+    topic = pair.topic(A, configs={"retention.ms": "3600000"})
     pair.replicate(A, B, topics=(topic,), copy_topic_configurations=copied)
     eventually(lambda: topic in pair.plane.list_topics(B), topic)
     assert pair.plane.describe_topic(B, topic).configs.get("retention.ms") == ("3600000" if copied else None)
@@ -151,7 +150,7 @@ def test_records_are_written_with_the_compression_of_the_settings(pair: Pair, co
 
 def test_old_records_are_copied_with_their_time_where_the_topic_allows_it(pair: Pair) -> None:
     allowed = {"message.timestamp.before.max.ms": str(30 * DAY_MS), "retention.ms": "-1"}
-    topic = pair.topic(A, **allowed)
+    topic = pair.topic(A, configs=allowed)
     old = int(time.time() * 1000) - 10 * DAY_MS
     produce(pair.a, topic, ["ten days old"], timestamp_ms=old)
     pair.replicate(A, B, topics=(topic,))
@@ -170,7 +169,7 @@ def test_records_older_than_a_day_are_refused_by_default(pair: Pair) -> None:
 def test_a_record_that_the_target_refuses_ends_the_replicator_with_the_reason_until_the_cause_is_gone(
     pair: Pair,
 ) -> None:
-    topic = pair.topic(A, **{"message.timestamp.before.max.ms": str(30 * DAY_MS), "retention.ms": "-1"})
+    topic = pair.topic(A, configs={"message.timestamp.before.max.ms": str(30 * DAY_MS), "retention.ms": "-1"})
     old = int(time.time() * 1000) - 10 * DAY_MS
     produce(pair.a, topic, ["ten days old"], timestamp_ms=old)
     produce(pair.a, topic, ["new"])
@@ -186,7 +185,9 @@ def test_a_record_that_the_target_refuses_ends_the_replicator_with_the_reason_un
     assert found["ReplicatorFailure", None] == 1
     assert found["MessageLag", topic] >= 1
 
-    pair.plane.alter_topic(B, topic, configs={"message.timestamp.before.max.ms": str(30 * DAY_MS), "retention.ms": "-1"})
+    pair.plane.alter_topic(
+        B, topic, configs={"message.timestamp.before.max.ms": str(30 * DAY_MS), "retention.ms": "-1"}
+    )
     (known,) = pair.plane.replicators()
     pair.plane.update_replicator(arn, known.spec)
     eventually(lambda: pair.plane.replicator_state(arn) == ("RUNNING", ""), "RUNNING again")
@@ -232,7 +233,7 @@ def test_topics_have_three_replicas_as_on_express_and_no_other_number(pair: Pair
 
 
 def test_an_altered_topic_has_the_partitions_and_exactly_the_settings_of_the_call(pair: Pair) -> None:
-    topic = pair.topic(A, **{"retention.ms": "1000000", "cleanup.policy": "delete"})
+    topic = pair.topic(A, configs={"retention.ms": "1000000", "cleanup.policy": "delete"})
     altered = pair.plane.alter_topic(A, topic, partitions=4, configs={"retention.ms": "2000000"})
     assert (altered.partitions, altered.configs) == (4, {"retention.ms": "2000000"})
     pair.plane.delete_topic(A, topic)
