@@ -454,14 +454,18 @@ class DataPlane:
 
     def close(self) -> None:
         """Stops everything, Replicators first. Data and settings stay in the folder."""
-        with self._lock:
-            for batch in (self._replicators.values(), self._clusters.values()):
-                threads = [threading.Thread(target=self._stop, args=(known,)) for known in batch]
-                for thread in threads:
-                    thread.start()
-                for thread in threads:
-                    thread.join()
-            self._own.close()
+        known = self._all()
+        for kind in (Replicator, Cluster):
+            threads = [
+                threading.Thread(target=self._stop, args=(each,), kwargs={"for_good": True})
+                for each in known
+                if isinstance(each, kind)
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        self._own.close()
 
     # Inside
 
@@ -470,9 +474,10 @@ class DataPlane:
         with self._lock:
             return [*self._replicators.values(), *self._clusters.values()]
 
-    def _stop(self, known: Cluster | Replicator) -> None:
+    def _stop(self, known: Cluster | Replicator, *, for_good: bool = False) -> None:
         # What is frozen cannot be asked.
-        self._process(known).stop(grace=0 if known.region in self._failed else STOP_SECONDS)
+        grace = 0 if known.region in self._failed else STOP_SECONDS
+        self._process(known).stop(grace=grace, for_good=for_good)
 
     def _in_region(self, region: str) -> list[Process]:
         return [self._process(known) for known in self._all() if known.region == region]

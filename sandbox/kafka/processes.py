@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -42,19 +43,20 @@ class Process:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._child: subprocess.Popen[bytes] | None = None
-        self._stopping = False
+        self._lock = threading.Lock()
+        self._ended = False
 
     def start(self, command: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> None:
         """Starts the command unless it runs already. What an earlier run left behind is ended first."""
-        if self.running:
-            return
-        self.end_leftover()
-        arguments = [str(part) for part in command]
-        self._stopping = False
-        self._child = _STARTER.submit(self._spawn, arguments, environment).result()
-        (self.folder / _RECORD).write_text(
-            json.dumps({"pid": self._child.pid, "started": psutil.Process(self._child.pid).create_time()})
-        )
+        with self._lock:
+            if self._ended:
+                raise RuntimeError(f"{self.folder} is closed; nothing starts there any more. Open it again.")
+            if self.running:
+                return
+            self.end_leftover()
+            self._child = _STARTER.submit(self._spawn, [str(part) for part in command], environment).result()
+            known = {"pid": self._child.pid, "started": psutil.Process(self._child.pid).create_time()}
+            (self.folder / _RECORD).write_text(json.dumps(known))
 
     def _spawn(self, arguments: list[str], environment: Mapping[str, str] | None) -> subprocess.Popen[bytes]:
         with (self.folder / LOG).open("ab") as log:
@@ -90,17 +92,22 @@ class Process:
         if self._child and self.running:
             self._child.send_signal(signal.SIGCONT)
 
-    def stop(self, *, grace: float) -> None:
-        """Ends the process: asks for `grace` seconds, then kills. `grace` 0 kills at once."""
-        if self._child is not None:
-            if self.running and grace > 0:
-                self._child.terminate()
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    self._child.wait(grace)
-            if self.running:
-                self._child.kill()
-            self._child.wait()
-        (self.folder / _RECORD).unlink(missing_ok=True)
+    def stop(self, *, grace: float, for_good: bool = False) -> None:
+        """Ends the process: asks for `grace` seconds, then kills. `grace` 0 kills at once.
+
+        `for_good`: a start that another thread is about to make is refused.
+        """
+        with self._lock:
+            self._ended |= for_good
+            if self._child is not None:
+                if self.running and grace > 0:
+                    self._child.terminate()
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        self._child.wait(grace)
+                if self.running:
+                    self._child.kill()
+                self._child.wait()
+            (self.folder / _RECORD).unlink(missing_ok=True)
 
     def end_leftover(self) -> None:
         """Kills the process that an earlier run recorded here, if it is still that one."""
