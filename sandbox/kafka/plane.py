@@ -12,7 +12,7 @@ import socket
 import subprocess
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -81,7 +81,11 @@ class Cluster:
 
 @dataclass
 class Replicator:
-    """What is remembered of one Replicator. `topics` and `groups` are fixed lists where new ones are not detected."""
+    """What is remembered of one Replicator.
+
+    `return_trip`: one in the other direction was there first. `topics` and `groups` are what was found at the start
+    where nothing new is to be detected.
+    """
 
     arn: str
     folder: str
@@ -173,29 +177,25 @@ class DataPlane:
 
     def _run_broker(self, cluster: Cluster) -> None:
         process = self._process(cluster)
-        if process.running:
-            return
-        self._ports_are_free(cluster.arn, cluster.port, cluster.controller_port, cluster.agent_port)
-        home, runtime = process.folder, ensure_runtime()
-        properties = settings.broker_properties(
-            port=cluster.port, controller_port=cluster.controller_port, data=str(home / "data")
-        )
-        (home / "broker.properties").write_text(settings.properties(properties))
-        java = self._java(runtime, home, cluster.agent_port)
-        if not (home / "data" / "meta.properties").exists():
-            shutil.rmtree(home / "data", ignore_errors=True)
-            # Without the agent: this program ends by itself.
-            command = [*self._java(runtime, home), "kafka.tools.StorageTool"]
-            command += ["format", "-t", cluster.cluster_id, "-c", "broker.properties"]
-            told = subprocess.run(command, cwd=home, capture_output=True, text=True)
-            if told.returncode:
-                raise DataPlaneError(f"The storage of {cluster.arn} cannot be prepared: {told.stderr or told.stdout}")
-        process.start([*java, "kafka.Kafka", "broker.properties"])
-        admin = self.admin(cluster.arn)
-        if not wait_for(lambda: not process.running or admin.answers(), START_SECONDS) or not process.running:
-            words = process.last_words()
-            process.stop(grace=0)
-            raise DataPlaneError(f"The broker of {cluster.arn} did not start: {words}. Read {home}/process.log.")
+        if not process.running:
+            self._ports_are_free(cluster.arn, cluster.port, cluster.controller_port, cluster.agent_port)
+            home, runtime = process.folder, ensure_runtime()
+            properties = settings.broker_properties(
+                port=cluster.port, controller_port=cluster.controller_port, data=str(home / "data")
+            )
+            (home / "broker.properties").write_text(settings.properties(properties))
+            java = self._java(runtime, home, cluster.agent_port)
+            if not (home / "data" / "meta.properties").exists():
+                shutil.rmtree(home / "data", ignore_errors=True)
+                # Without the agent: this program ends by itself.
+                command = [*self._java(runtime, home), "kafka.tools.StorageTool"]
+                command += ["format", "-t", cluster.cluster_id, "-c", "broker.properties"]
+                told = subprocess.run(command, cwd=home, capture_output=True, text=True)
+                if told.returncode:
+                    problem = told.stderr or told.stdout
+                    raise DataPlaneError(f"The storage of {cluster.arn} cannot be prepared: {problem}")
+            process.start([*java, "kafka.Kafka", "broker.properties"])
+        self._until_ready(cluster, self.admin(cluster.arn).answers)
 
     def stop_cluster(self, arn: str) -> None:
         """Ends the broker; its data stays."""
@@ -313,28 +313,21 @@ class DataPlane:
 
     def _run_replicator(self, replicator: Replicator) -> None:
         process = self._process(replicator)
-        if process.running:
-            return
-        self._ports_are_free(replicator.arn, replicator.rest_port, replicator.agent_port)
-        home, runtime = process.folder, ensure_runtime()
-        target = self._cluster(replicator.spec.target_arn)
-        worker = settings.worker_properties(
-            bootstrap=target.bootstrap, rest_port=replicator.rest_port, offsets=str(home / "offsets")
-        )
-        (home / "worker.properties").write_text(settings.properties(worker))
-        files = []
-        for name, config in self._connectors(replicator).items():
-            files.append(f"{name}.json")
-            (home / files[-1]).write_text(json.dumps({"name": name, "config": config}, indent=2))
-        command = [*self._java(runtime, home, replicator.agent_port), "org.apache.kafka.connect.cli.ConnectStandalone"]
-        process.start([*command, "worker.properties", *files])
-        connect = self._worker(replicator)
-        if not wait_for(lambda: not process.running or connect.ready(), START_SECONDS) or not process.running:
-            words = process.last_words()
-            process.stop(grace=0)
-            raise DataPlaneError(
-                f"The Replicator {replicator.spec.name} did not start: {words}. Read {home}/process.log."
+        if not process.running:
+            self._ports_are_free(replicator.arn, replicator.rest_port, replicator.agent_port)
+            home, runtime = process.folder, ensure_runtime()
+            target = self._cluster(replicator.spec.target_arn)
+            worker = settings.worker_properties(
+                bootstrap=target.bootstrap, rest_port=replicator.rest_port, offsets=str(home / "offsets")
             )
+            (home / "worker.properties").write_text(settings.properties(worker))
+            files = []
+            for name, config in self._connectors(replicator).items():
+                files.append(f"{name}.json")
+                (home / files[-1]).write_text(json.dumps({"name": name, "config": config}, indent=2))
+            java = self._java(runtime, home, replicator.agent_port)
+            process.start([*java, "org.apache.kafka.connect.cli.ConnectStandalone", "worker.properties", *files])
+        self._until_ready(replicator, self._worker(replicator).ready)
 
     def _connectors(self, replicator: Replicator) -> dict[str, dict[str, str]]:
         spec = replicator.effective
@@ -465,6 +458,7 @@ class DataPlane:
                 thread.start()
             for thread in threads:
                 thread.join()
+        self._admins.clear()
         self._own.close()
 
     # Inside
@@ -478,6 +472,20 @@ class DataPlane:
         # What is frozen cannot be asked.
         grace = 0 if known.region in self._failed else STOP_SECONDS
         self._process(known).stop(grace=grace, for_good=for_good)
+
+    def _until_ready(self, known: Cluster | Replicator, ready: Callable[[], bool]) -> None:
+        process = self._process(known)
+
+        def decided() -> bool:
+            return not process.running or known.region in self._failed or ready()
+
+        in_time = wait_for(decided, START_SECONDS)
+        # Frozen on the way: it goes on when its Region does.
+        self._must_be_up(known.region)
+        if not in_time or not process.running:
+            words = process.last_words()
+            process.stop(grace=0)
+            raise DataPlaneError(f"{known.arn} did not start: {words}. Read {process.folder}/process.log.")
 
     def _in_region(self, region: str) -> list[Process]:
         return [self._process(known) for known in self._all() if known.region == region]

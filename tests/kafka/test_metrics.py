@@ -1,9 +1,13 @@
 """MSK's metrics under MSK's names, measured."""
 
+from pathlib import Path
+
 import pytest
 
 from sandbox.kafka import DataPoint
 from sandbox.kafka.clients import consume, produce
+from sandbox.kafka.metrics import Meter
+from sandbox.kafka.processes import Process
 from tests.kafka.conftest import A, B, Pair, eventually
 
 pytestmark = pytest.mark.kafka
@@ -114,3 +118,17 @@ def test_a_replicator_whose_process_died_is_failed_and_says_so(pair: Pair) -> No
     assert of(points, "MessageLag", ReplicatorName=known.spec.name) is None
     pair.plane.start_replicator(arn, known.spec)
     assert pair.plane.replicator_state(arn) == ("RUNNING", "")
+
+
+def test_failed_offset_commits_are_counted_once_and_groups_in_use_are_no_failure(tmp_path: Path) -> None:
+    meter, log = Meter(), tmp_path / "process.log"
+    log.write_text("2026 ERROR MirrorCheckpointTask: Unable to sync offsets for consumer group earlier run.\n")
+    assert meter._sync_failures(Process(tmp_path)) == 0
+    with log.open("a") as more:
+        more.write("2026 ERROR MirrorCheckpointTask: Unable to sync offsets for consumer group g.\n")
+        more.write(
+            "2026 WARN MirrorCheckpointTask: Unable to sync offsets for consumer group h. This is likely caused by "
+            "consumers currently using this group in the target cluster.\n"
+        )
+    assert meter._sync_failures(Process(tmp_path)) == 1
+    assert meter._sync_failures(Process(tmp_path)) == 0

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sandbox.kafka import DataPlane, DataPlaneError, ReplicatorSpec
+from sandbox.kafka import DataPlane, DataPlaneError
 from sandbox.kafka.clients import everything, produce
 from sandbox.kafka.processes import Process
 from sandbox.kafka.walkthrough import FORWARD, FORWARD_SPEC, PRIMARY, SECONDARY
@@ -136,12 +136,6 @@ def test_a_broker_that_crashed_is_noticed_and_comes_back_with_its_data(folder: P
         eventually(lambda: not plane.cluster_is_running(PRIMARY), "noticed")
         assert plane.start_cluster(PRIMARY, region="us-east-1") == address
         assert everything(address, "customer") == ["message"]
-
-
-def test_a_replicator_needs_an_alias_of_its_own_for_its_source(folder: Path) -> None:
-    with DataPlane(folder) as plane, pytest.raises(DataPlaneError, match="no such cluster was started"):
-        plane.start_replicator(FORWARD, ReplicatorSpec(**vars(FORWARD_SPEC)))
-    assert not list((folder / "replicators").glob("*")) if (folder / "replicators").exists() else True
 
 
 def test_a_leftover_is_ended_by_its_record_and_a_stranger_with_its_number_is_not(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from confluent_kafka import KafkaException
 
-from sandbox.kafka import TopicError
+from sandbox.kafka import DataPlaneError, TopicError
 from sandbox.kafka.clients import everything, produce, records
 from sandbox.kafka.settings import DAY_MS
 from tests.kafka.conftest import A, B, Pair, eventually
@@ -241,3 +241,9 @@ def test_an_altered_topic_has_the_partitions_and_exactly_the_settings_of_the_cal
     with pytest.raises(TopicError) as unknown:
         pair.plane.describe_topic(A, topic)
     assert unknown.value.code == "UNKNOWN_TOPIC_OR_PART"
+
+
+def test_two_replicators_into_a_cluster_tell_their_sources_by_alias(pair: Pair) -> None:
+    pair.replicate(A, B, topics=("nothing",))
+    with pytest.raises(DataPlaneError, match="source_alias is 'pair-primary', which .* has; aliases of sources differ"):
+        pair.replicate(A, B, topics=("nothing",))
