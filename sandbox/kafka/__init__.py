@@ -7,9 +7,14 @@ What it does not prove, because it differs from MSK:
 - Plaintext on loopback in place of TLS with IAM: no authentication, no authorization.
 - MirrorMaker 2 in place of the managed Replicator: the same effects in other code. It never copies topics whose names
   end in `.internal` or `-internal`.
-- A group's position is translated by the records that the Replicator itself copied. After an unplanned failover the
-  primary's tail, which arrives late on the secondary, is not taken into account on the way back: a group that changes
-  sides before it has read the tail there (before MaxOffsetLag is 0) is put behind it.
+- A group that has just become known on the target can be set back there by a consumer's first commit of the next
+  seconds (`settings.NEW_GROUP_SECONDS`), and reads again.
+- A group's position is translated by the records that a Replicator itself copied, and it only moves forward. After an
+  unplanned failover, when the primary comes back with a tail that was not copied, a group that is not active on the
+  secondary at that moment is put behind the tail on both sides: the reverse Replicator places it on the primary after
+  the records of the outage, which come after the tail there, and the forward one carries that back. A group that stays
+  active on the secondary until its MaxOffsetLag is 0 reads the tail. What MSK's ENHANCED mode does here is not
+  documented.
 """
 
 from sandbox.kafka.metrics import DataPoint

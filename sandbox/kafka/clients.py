@@ -65,7 +65,7 @@ def consume(bootstrap: str, topic: str, group: str, expected: int, *, seconds: f
         }
     )
     found: list[str] = []
-    at_end: set[int | None] = set()
+    at_end: dict[int, int] = {}
     try:
         consumer.subscribe([topic])
         deadline = time.monotonic() + seconds
@@ -73,15 +73,18 @@ def consume(bootstrap: str, topic: str, group: str, expected: int, *, seconds: f
             record = consumer.poll(0.2)
             if record is None:
                 assigned = {each.partition for each in consumer.assignment()}
-                if assigned and assigned <= at_end and len(found) >= expected:
+                if assigned and assigned <= at_end.keys() and len(found) >= expected:
                     break
             elif record.error():
-                at_end.add(record.partition())
+                at_end[record.partition() or 0] = record.offset() or 0
             else:
-                at_end.discard(record.partition())
+                at_end.pop(record.partition() or 0, None)
                 found.append((record.value() or b"").decode())
-        if found:
-            consumer.commit(asynchronous=False)
+        # As Java's consumer does it, also where there was nothing to read: a partition without a committed position has
+        # no lag, however much comes later.
+        done = [TopicPartition(topic, partition, offset) for partition, offset in at_end.items()]
+        if done:
+            consumer.commit(offsets=done, asynchronous=False)
     finally:
         consumer.close()
     return found

@@ -14,7 +14,7 @@ from rich.table import Table
 from sandbox.kafka.clients import consume, everything, produce
 from sandbox.kafka.metrics import DataPoint
 from sandbox.kafka.plane import DataPlane
-from sandbox.kafka.settings import ReplicatorSpec
+from sandbox.kafka.settings import NEW_GROUP_SECONDS, ReplicatorSpec
 
 PRIMARY: Final = "arn:aws:kafka:us-east-1:123456789012:cluster/msk-dr-primary/11111111-1111-1111-1111-111111111111-1"
 SECONDARY: Final = (
@@ -96,6 +96,7 @@ class Walkthrough:
             self._wait(lambda: TOPIC in plane.list_topics(SECONDARY), f"{TOPIC} on the secondary")
             self._wait(lambda: len(everything(secondary, TOPIC)) == 2, "messages 1 and 2 on the secondary")
             self._wait(lambda: self._behind(SECONDARY) == 0, "the group's position on the secondary")
+            time.sleep(NEW_GROUP_SECONDS)
         self._check("Secondary: topics", [TOPIC], plane.list_topics(SECONDARY))
         self._check("Secondary: groups", [GROUP], sorted(plane.admin(SECONDARY).groups()))
         with self._step("The Replicator's metrics"):

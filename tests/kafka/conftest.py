@@ -11,6 +11,7 @@ import pytest
 from sandbox.kafka import DataPlane, ReplicatorSpec
 from sandbox.kafka.clients import everything
 from sandbox.kafka.runtime import KafkaRuntime, ensure_runtime
+from sandbox.kafka.settings import NEW_GROUP_SECONDS
 
 A = "arn:aws:kafka:us-east-1:123456789012:cluster/pair-primary/aaaaaaaa-0000-0000-0000-000000000000-1"
 B = "arn:aws:kafka:us-east-2:123456789012:cluster/pair-secondary/bbbbbbbb-0000-0000-0000-000000000000-1"
@@ -72,6 +73,11 @@ class Pair:
         eventually(lambda: topic in self.plane.list_topics(arn), f"{topic} there")
         eventually(lambda: len(everything(bootstrap, topic)) >= len(messages), f"{len(messages)} messages in {topic}")
         assert sorted(everything(bootstrap, topic)) == sorted(messages)
+
+    def placed(self, arn: str, group: str, topic: str, offset: int) -> None:
+        """The group gets this position in partition 0, and the Replicator knows that it has."""
+        eventually(lambda: self.offset(arn, group, topic) == offset, f"position {offset} of {group}")
+        time.sleep(NEW_GROUP_SECONDS)
 
     def offset(self, arn: str, group: str, topic: str) -> int | None:
         """What the group has committed in partition 0."""

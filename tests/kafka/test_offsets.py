@@ -24,7 +24,7 @@ def test_a_standing_enhanced_pair_keeps_a_group_in_place_on_two_round_trips(pair
             assert consume(here, topic, group, 1) == [message]
             pair.has(there, topic, expected)
             # One partition, so the group's position is the number of messages.
-            eventually(lambda arn=arn: pair.offset(arn, group, topic) == len(expected), "the group's position")  # type: ignore[misc]
+            pair.placed(arn, group, topic, len(expected))
     assert consume(pair.a, topic, group, 0) == []
 
 
@@ -33,7 +33,7 @@ def test_legacy_translates_there_but_not_back(pair: Pair) -> None:
     produce(pair.a, topic, ["a1", "a2"])
     assert len(consume(pair.a, topic, group, 2)) == 2
     pair.replicate(A, B, topics=(topic,), groups=(group,), offset_sync_mode="LEGACY")
-    eventually(lambda: pair.offset(B, group, topic) == 2, "the group's position on B")
+    pair.placed(B, group, topic, 2)
     produce(pair.b, topic, ["b1", "b2"])
     assert consume(pair.b, topic, group, 2) == ["b1", "b2"]
     pair.replicate(B, A, topics=(topic,), groups=(group,), offset_sync_mode="LEGACY")
