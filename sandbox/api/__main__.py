@@ -10,6 +10,7 @@ import click
 from sandbox.api.account import REGIONS
 from sandbox.api.context import Timing
 from sandbox.api.server import Api
+from sandbox.kafka import DataPlane
 
 _SECONDS = click.FloatRange(min=0)
 
@@ -25,9 +26,16 @@ def main() -> None:
 @click.option("--create-seconds", type=_SECONDS, default=Timing.create, show_default=True, help="Time of a creation.")
 @click.option("--update-seconds", type=_SECONDS, default=Timing.update, show_default=True, help="Time of an update.")
 @click.option("--delete-seconds", type=_SECONDS, default=Timing.delete, show_default=True, help="Time of a deletion.")
+@click.option("--kafka", is_flag=True, help="Real Kafka behind the clusters; see `python -m sandbox.kafka setup`.")
 @click.option("--verbose", is_flag=True, help="Log every request.")
 def serve(
-    folder: Path, port: int, create_seconds: float, update_seconds: float, delete_seconds: float, verbose: bool
+    folder: Path,
+    port: int,
+    create_seconds: float,
+    update_seconds: float,
+    delete_seconds: float,
+    kafka: bool,
+    verbose: bool,
 ) -> None:
     """Serve until Ctrl-C or SIGTERM. What exists is kept in the folder and there again the next time."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
@@ -37,8 +45,9 @@ def serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     timing = Timing(create=create_seconds, update=update_seconds, delete=delete_seconds)
+    data_plane = DataPlane(folder / "kafka") if kafka else None
     try:
-        with Api(folder, port=port, timing=timing) as api:
+        with Api(folder, data_plane, port=port, timing=timing) as api:
             click.echo(f"serving {' and '.join(REGIONS)} at {api.endpoint}")
             stop.wait()
     except (RuntimeError, OSError) as error:

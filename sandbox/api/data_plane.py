@@ -5,38 +5,14 @@ Every call may come from any thread. A call that cannot do its work raises: `Top
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from sandbox.kafka.settings import ReplicatorSpec
+from sandbox.kafka.topics import ClusterUnavailable, TopicError
+
+__all__ = ["ClusterUnavailable", "DataPlane", "DataPoint", "ReplicatorSpec", "State", "Topic", "TopicError"]
+
 State = Literal["CREATING", "RUNNING", "UPDATING", "DELETING", "FAILED"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReplicatorSpec:
-    """Everything that decides what a Replicator copies. Topics and groups are regular expressions, whole names."""
-
-    name: str
-    region: str
-    source_arn: str
-    target_arn: str
-    source_alias: str
-    target_alias: str
-    topics: tuple[str, ...]
-    topics_exclude: tuple[str, ...]
-    groups: tuple[str, ...]
-    groups_exclude: tuple[str, ...]
-    starting_position: str
-    """`LATEST` or `EARLIEST`."""
-    topic_names: str
-    """`IDENTICAL` or `PREFIXED_WITH_SOURCE_CLUSTER_ALIAS`."""
-    offset_sync_mode: str
-    """`LEGACY` or `ENHANCED`."""
-    sync_group_offsets: bool
-    detect_new_topics: bool
-    detect_new_groups: bool
-    copy_topic_configurations: bool
-    compression: str
-    """`NONE`, `GZIP`, `SNAPPY`, `LZ4` or `ZSTD`."""
 
 
 class Topic(Protocol):
@@ -72,18 +48,6 @@ class DataPoint(Protocol):
 
     @property
     def unit(self) -> str: ...
-
-
-class TopicError(Exception):
-    """Kafka refused; `code` is Kafka's own name of the error, `TOPIC_ALREADY_EXISTS` for example."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-class ClusterUnavailable(Exception):
-    """The cluster does not answer."""
 
 
 class DataPlane(Protocol):

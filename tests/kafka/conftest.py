@@ -19,10 +19,6 @@ REGIONS = {A: "us-east-1", B: "us-east-2"}
 ALIASES = {A: "pair-primary", B: "pair-secondary"}
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "kafka: runs real Kafka brokers and Replicators, which takes seconds")
-
-
 def eventually(condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
     """Waits until the condition holds; the test fails when it does not in time."""
     end = time.monotonic() + seconds
