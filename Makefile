@@ -5,10 +5,10 @@ PYTHON ?= python3
 RUN := PATH="$(CURDIR)/.venv/bin:$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup ready demo test unit policy lint bench lock clean
+.PHONY: help setup ready demo test unit policy walkthrough kafka lint bench lock clean
 
 help:
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: ## Python packages in .venv and the Pulumi CLI as .venv/bin/pulumi
 	@$(PYTHON) toolchain/bootstrap.py
@@ -19,14 +19,20 @@ ready:
 demo: ready ## both stacks, failback, a lost Region: the whole story on this machine, without an AWS account
 	@$(RUN) python -m sandbox.demo
 
-test: ready ## every test, those on the real Pulumi engine included
-	@$(RUN) python -m pytest
+test: ready ## every test but those on real Kafka; the real Pulumi engine included
+	@$(RUN) python -m pytest -m "not kafka"
 
 unit: ready ## the quick tests of the program: no engine, no stand-in for AWS, no policies
-	@$(RUN) python -m pytest tests --ignore=tests/engine --ignore=tests/sandbox --ignore=tests/policies
+	@$(RUN) python -m pytest tests --ignore=tests/engine --ignore=tests/sandbox --ignore=tests/policies --ignore=tests/api --ignore=tests/kafka
 
 policy: ready ## both stacks previewed with the policy pack, on the stand-in
 	@$(RUN) python -m sandbox.policy
+
+walkthrough: ready ## failover and failback of messages and offsets on real Kafka (fetches Java and Kafka once)
+	@$(RUN) python -m sandbox.kafka walkthrough
+
+kafka: ready ## the tests on real Kafka, which `make test` leaves out
+	@$(RUN) python -m pytest -m kafka tests/kafka
 
 lint: ready ## format, lint, types, workflows
 	$(RUN) ruff format --check

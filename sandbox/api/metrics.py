@@ -1,0 +1,287 @@
+"""CloudWatch's metrics and alarms, in place of moto's.
+
+moto 5.2.5 adds the values of every metric that has the asked dimensions among others, knows no metric math, and never
+looks at an alarm again. Lag gates and alarms stand on exactly that, so this part is ours: metrics by their exact
+dimensions, periods aligned as CloudWatch aligns them, the metric math of `metric_math`, alarms evaluated. Requests,
+answers, dashboards and tags stay moto's.
+
+Not served: anomaly detection, SEARCH, Metrics Insights, extended statistics, composite alarms. Such an alarm stays
+INSUFFICIENT_DATA. Alarm actions are not carried out.
+"""
+
+import bisect
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any, Final
+
+from moto.cloudwatch import urls
+from moto.cloudwatch.exceptions import InvalidParameterValue, ValidationError
+from moto.cloudwatch.models import (
+    Alarm,
+    CloudWatchBackend,
+    MetricDatum,
+    MetricDatumBase,
+    Statistics,
+    cloudwatch_backends,
+)
+
+from sandbox.api.data_plane import DataPoint
+from sandbox.api.metric_math import MathError, Values, evaluate
+
+NAMESPACE: Final = "AWS/Kafka"
+"""Of everything that the data plane measures."""
+
+KEPT: Final = timedelta(hours=3)
+"""How long values are kept; CloudWatch keeps values by the second for as long (documentation, 2026-09)."""
+
+_COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
+    "GreaterThanThreshold": lambda value, threshold: value > threshold,
+    "GreaterThanOrEqualToThreshold": lambda value, threshold: value >= threshold,
+    "LessThanThreshold": lambda value, threshold: value < threshold,
+    "LessThanOrEqualToThreshold": lambda value, threshold: value <= threshold,
+}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What identifies a metric: its exact set of dimensions belongs to it."""
+
+    namespace: str
+    name: str
+    dimensions: frozenset[tuple[str, str]]
+
+
+def install() -> None:
+    """Makes moto use this CloudWatch; to be called before moto makes one of its own."""
+    cloudwatch_backends.backend = CloudWatch
+
+
+class CloudWatch(CloudWatchBackend):
+    """CloudWatch of one Region. Not thread-safe: moto's lock guards it."""
+
+    def __init__(self, region_name: str, account_id: str) -> None:
+        super().__init__(region_name, account_id)
+        self._values: dict[Metric, list[tuple[datetime, int, MetricDatumBase]]] = {}
+        self._order = count()
+
+    @property
+    def _url_module(self) -> Any:
+        """moto looks for it beside the class, which is not in moto here."""
+        return urls
+
+    def add(self, points: Iterable[DataPoint]) -> None:
+        """Takes values measured now."""
+        moment = datetime.now(UTC).replace(tzinfo=None)
+        for point in points:
+            dimensions = [{"Name": name, "Value": value} for name, value in point.dimensions.items()]
+            self._keep(MetricDatum(NAMESPACE, point.name, point.value, dimensions, moment, point.unit))
+
+    def put_metric_data(self, namespace: str, metric_data: list[dict[str, Any]]) -> None:
+        super().put_metric_data(namespace, metric_data)
+        for datum in self.metric_data:
+            self._keep(datum)
+        self.metric_data = []
+
+    def get_all_metrics(self) -> list[MetricDatumBase]:
+        """One value for each metric: what `ListMetrics` lists."""
+        return [values[-1][2] for values in self._values.values() if values]
+
+    def get_metric_statistics(
+        self,
+        namespace: str,
+        metric_name: str,
+        start_time: datetime,
+        end_time: datetime,
+        period: int,
+        stats: list[str],
+        dimensions: list[dict[str, str]],
+        unit: str | None = None,
+    ) -> list[Statistics]:
+        if start_time >= end_time:
+            raise InvalidParameterValue("The parameter StartTime must be less than the parameter EndTime.")
+        metric = _metric(namespace, metric_name, dimensions)
+        return list(self._periods(metric, stats, period, _naive(start_time), _naive(end_time), unit).values())
+
+    def get_metric_data(
+        self,
+        queries: list[dict[str, Any]],
+        start_time: datetime,
+        end_time: datetime,
+        scan_by: str = "TimestampAscending",
+    ) -> list[dict[str, Any]]:
+        if start_time >= end_time:
+            raise ValidationError("The parameter EndTime must be greater than StartTime.")
+        try:
+            results = self._evaluate(queries, _naive(start_time), _naive(end_time))
+        except MathError as error:
+            raise ValidationError(f"Error in expression: {error}") from error
+        answer = []
+        for query in queries:
+            if not query.get("ReturnData", True):
+                continue
+            values = results[query["Id"]]
+            moments = sorted(values, reverse=scan_by == "TimestampDescending")
+            stat = query.get("MetricStat")
+            label = query.get("Label") or (stat["Metric"]["MetricName"] if stat else query["Id"])
+            answer.append(
+                {
+                    "id": query["Id"],
+                    "label": label,
+                    "timestamps": [datetime.fromtimestamp(moment, UTC).replace(tzinfo=None) for moment in moments],
+                    "values": [values[moment] for moment in moments],
+                    "status_code": "Complete",
+                }
+            )
+        return answer
+
+    def put_metric_alarm(self, name: str, *args: Any, **kwargs: Any) -> Alarm:
+        before = self.alarms.get(name)
+        alarm = super().put_metric_alarm(name, *args, **kwargs)
+        alarm.state_value = before.state_value if before else "INSUFFICIENT_DATA"
+        return alarm
+
+    def evaluate_alarms(self, now: datetime) -> None:
+        """Brings every alarm's state up to date."""
+        for alarm in list(self.alarms.values()):
+            try:
+                found = self._recent(alarm, now)
+            except MathError:
+                continue
+            if found is None:
+                continue
+            state, reason = judge(alarm, found)
+            if state != alarm.state_value:
+                alarm.update_state(reason, json.dumps({"recentDatapoints": found}), state)
+
+    def _recent(self, alarm: Alarm, now: datetime) -> list[float | None] | None:
+        """The alarm's values in its last whole periods, oldest first; None if it cannot be evaluated here."""
+        if alarm.rule is not None or alarm.comparison_operator not in _COMPARISONS or alarm.threshold_metric_id:
+            return None
+        if alarm.metric_data_queries:
+            queries, returned, period = _alarm_queries(alarm)
+        else:
+            metric = {
+                "Namespace": alarm.namespace,
+                "MetricName": alarm.metric_name,
+                "Dimensions": [{"Name": each.name, "Value": each.value} for each in alarm.dimensions],
+            }
+            period = int(alarm.period)
+            queries = [{"Id": "value", "MetricStat": {"Metric": metric, "Period": period, "Stat": alarm.statistic}}]
+            returned = "value"
+        last = int(now.timestamp()) // period * period
+        first = last - period * int(alarm.evaluation_periods)
+        # DIFF needs the period before the first one. CloudWatch, too, looks at more than the periods that it counts.
+        window = (_naive(datetime.fromtimestamp(each, UTC)) for each in (first - period, last))
+        values = self._evaluate(queries, *window)
+        return [values[returned].get(moment) for moment in range(first, last, period)]
+
+    def _evaluate(self, queries: Sequence[Mapping[str, Any]], start: datetime, end: datetime) -> dict[str, Values]:
+        """Every query's values by period."""
+        results: dict[str, Values] = {}
+        grid: set[int] = set()
+        for query in queries:
+            if (stat := query.get("MetricStat")) is None:
+                continue
+            metric, period = stat["Metric"], int(stat["Period"])
+            identity = _metric(metric["Namespace"], metric["MetricName"], metric.get("Dimensions", []))
+            found = self._periods(identity, [stat["Stat"]], period, start, end, stat.get("Unit"))
+            results[query["Id"]] = {
+                moment: float(value)
+                for moment, statistics in found.items()
+                if (value := statistics.get_statistics_for_type(stat["Stat"])) is not None
+            }
+            first = int(start.replace(tzinfo=UTC).timestamp()) // period * period
+            grid |= set(range(first, int(end.replace(tzinfo=UTC).timestamp()), period))
+        expressions = [query for query in queries if query.get("MetricStat") is None]
+        # An expression may use the ones before it.
+        for query in expressions:
+            results[query["Id"]] = evaluate(query["Expression"], results, sorted(grid))
+        return results
+
+    def _periods(
+        self, metric: Metric, stats: list[str], period: int, start: datetime, end: datetime, unit: str | None
+    ) -> dict[int, Statistics]:
+        """The values of whole periods; the one that `start` falls into counts from its beginning."""
+        values = self._values.get(metric, [])
+        begin = _floor(start, period)
+        low = bisect.bisect_left(values, begin, key=lambda item: item[0])
+        high = bisect.bisect_left(values, end, key=lambda item: item[0])
+        found: dict[int, Statistics] = {}
+        for moment, _, datum in values[low:high]:
+            if unit and datum.unit != unit:
+                continue
+            bucket = _floor(moment, period)
+            key = int(bucket.replace(tzinfo=UTC).timestamp())
+            if key not in found:
+                found[key] = Statistics(stats, bucket, datum.unit)
+            found[key].metric_data.append(datum)
+        return found
+
+    def _keep(self, datum: MetricDatumBase) -> None:
+        datum.timestamp = _naive(datum.timestamp)
+        dimensions = frozenset((str(each.name), str(each.value)) for each in datum.dimensions)
+        values = self._values.setdefault(Metric(datum.namespace, datum.name, dimensions), [])
+        bisect.insort(values, (datum.timestamp, next(self._order), datum))
+        oldest = datetime.now(UTC).replace(tzinfo=None) - KEPT
+        if values[0][0] < oldest - KEPT:
+            del values[: bisect.bisect_left(values, oldest, key=lambda item: item[0])]
+
+
+def judge(alarm: Alarm, values: Sequence[float | None]) -> tuple[str, str]:
+    """The state that an alarm's last values mean, and why (CloudWatch user guide, alarms and missing data, 2026-09)."""
+    wanted = int(alarm.datapoints_to_alarm or alarm.evaluation_periods)
+    breaches = _COMPARISONS[alarm.comparison_operator]
+    present = [value for value in values if value is not None]
+    breaching = sum(breaches(value, float(alarm.threshold)) for value in present)
+    treat = alarm.treat_missing_data or "missing"
+    if treat == "breaching":
+        breaching += len(values) - len(present)
+    elif not present and treat == "missing":
+        return "INSUFFICIENT_DATA", "Insufficient Data"
+    elif not present and treat == "ignore":
+        return alarm.state_value, alarm.state_reason
+    state = "ALARM" if breaching >= wanted else "OK"
+    return state, f"Threshold Crossed: {breaching} of the last {len(values)} datapoints were breaching; {wanted} count."
+
+
+def _alarm_queries(alarm: Alarm) -> tuple[list[dict[str, Any]], str, int]:
+    """An alarm's queries as GetMetricData takes them, the one that is compared, and their period."""
+    queries: list[dict[str, Any]] = []
+    returned, period = "", 60
+    for each in alarm.metric_data_queries:
+        query: dict[str, Any] = {"Id": each.id}
+        if each.metric_stat is not None:
+            metric = each.metric_stat.metric
+            period = int(each.metric_stat.period)
+            query["MetricStat"] = {
+                "Metric": {
+                    "Namespace": metric.namespace,
+                    "MetricName": metric.metric_name,
+                    "Dimensions": [{"Name": item.name, "Value": item.value} for item in metric.dimensions],
+                },
+                "Period": period,
+                "Stat": each.metric_stat.stat,
+            }
+        else:
+            query["Expression"] = each.expression
+        if str(each.return_data).lower() != "false":
+            returned = str(each.id)
+        queries.append(query)
+    return queries, returned, period
+
+
+def _metric(namespace: str, name: str, dimensions: Iterable[Mapping[str, str]]) -> Metric:
+    return Metric(namespace, name, frozenset((each["Name"], each["Value"]) for each in dimensions))
+
+
+def _naive(moment: datetime) -> datetime:
+    """In UTC without saying so, as moto keeps times."""
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
+def _floor(moment: datetime, period: int) -> datetime:
+    seconds = int(moment.replace(tzinfo=UTC).timestamp()) // period * period
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)

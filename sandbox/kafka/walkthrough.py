@@ -1,0 +1,195 @@
+"""The data part of the published procedure, run for real: failover and failback of one topic and one consumer group."""
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+
+from sandbox.kafka.clients import consume, everything, produce
+from sandbox.kafka.metrics import DataPoint
+from sandbox.kafka.plane import DataPlane
+from sandbox.kafka.settings import NEW_GROUP_SECONDS, ReplicatorSpec
+
+PRIMARY: Final = "arn:aws:kafka:us-east-1:123456789012:cluster/msk-dr-primary/11111111-1111-1111-1111-111111111111-1"
+SECONDARY: Final = (
+    "arn:aws:kafka:us-east-2:123456789012:cluster/msk-dr-secondary/22222222-2222-2222-2222-222222222222-2"
+)
+FORWARD: Final = "arn:aws:kafka:us-east-2:123456789012:replicator/msk-dr-to-secondary/33333333-3333"
+REVERSE: Final = "arn:aws:kafka:us-east-1:123456789012:replicator/msk-dr-to-primary/44444444-4444"
+TOPIC: Final = "customer"
+GROUP: Final = "msk-consumer"
+
+PATIENCE: Final = 60.0
+"""Seconds until a step that waits gives up."""
+
+FORWARD_SPEC: Final = ReplicatorSpec(
+    name="msk-dr-to-secondary",
+    region="us-east-2",
+    source_arn=PRIMARY,
+    target_arn=SECONDARY,
+    source_alias="msk-dr-primary",
+    target_alias="msk-dr-secondary",
+)
+REVERSE_SPEC: Final = ReplicatorSpec(
+    name="msk-dr-to-primary",
+    region="us-east-1",
+    source_arn=SECONDARY,
+    target_arn=PRIMARY,
+    source_alias="msk-dr-secondary",
+    target_alias="msk-dr-primary",
+)
+
+
+class _NotInTime(Exception):
+    """A step did not come within PATIENCE."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that must hold at the end, and what was seen."""
+
+    what: str
+    expected: object
+    seen: object
+
+    @property
+    def holds(self) -> bool:
+        return self.expected == self.seen
+
+
+@dataclass
+class Walkthrough:
+    """One run on a data plane without clusters; `run` gives the checks, of which all must hold."""
+
+    plane: DataPlane
+    console: Console
+    checks: list[Check] = field(default_factory=list)
+
+    def run(self) -> list[Check]:
+        began = time.monotonic()
+        with contextlib.suppress(_NotInTime):
+            self._procedure()
+        self._count()
+        self._show(time.monotonic() - began)
+        return self.checks
+
+    def _procedure(self) -> None:
+        plane = self.plane
+        with self._step("Two clusters, one in each Region"):
+            primary = plane.start_cluster(PRIMARY, region="us-east-1")
+            secondary = plane.start_cluster(SECONDARY, region="us-east-2")
+        with self._step("Replicator primary → secondary: EARLIEST, identical names, ENHANCED"):
+            plane.start_replicator(FORWARD, FORWARD_SPEC)
+        with self._step(f"Primary: topic {TOPIC}, 3 partitions; messages 1 and 2, read by group {GROUP}"):
+            plane.create_topic(PRIMARY, TOPIC, partitions=3, replication_factor=3)
+            produce(primary, TOPIC, ["message 1", "message 2"])
+            self._check(
+                f"Primary: {GROUP} reads", ["message 1", "message 2"], sorted(consume(primary, TOPIC, GROUP, 2))
+            )
+        with self._step("Secondary: the topic without a prefix, both messages, the group's position"):
+            self._wait(lambda: TOPIC in plane.list_topics(SECONDARY), f"{TOPIC} on the secondary")
+            self._wait(lambda: len(everything(secondary, TOPIC)) == 2, "messages 1 and 2 on the secondary")
+            self._wait(lambda: self._behind(SECONDARY) == 0, "the group's position on the secondary")
+            time.sleep(NEW_GROUP_SECONDS)
+        self._check("Secondary: topics", [TOPIC], plane.list_topics(SECONDARY))
+        self._check("Secondary: groups", [GROUP], sorted(plane.admin(SECONDARY).groups()))
+        with self._step("The Replicator's metrics"):
+            for name in ("ReplicationLatency", "MessageLag", "ReplicatorThroughput", "ReplicatorBytesInPerSec"):
+                value = self._wait_metric(name, FORWARD_SPEC.name, lambda _: True)
+                self.console.print(f"    {name} {value:,.1f}")
+
+        with self._step(f"Failover: messages 3 and 4 on the secondary, read there by {GROUP}"):
+            produce(secondary, TOPIC, ["message 3", "message 4"])
+            read = sorted(consume(secondary, TOPIC, GROUP, 2))
+            self._check(f"Secondary: {GROUP} reads only", ["message 3", "message 4"], read)
+
+        with self._step("Failback: Replicator secondary → primary, until MessageLag is 0"):
+            plane.start_replicator(REVERSE, REVERSE_SPEC)
+            self._wait_metric("MessageLag", REVERSE_SPEC.name, lambda value: value == 0, Topic=TOPIC)
+        with self._step("Producers of the secondary stopped; until MaxOffsetLag is 0 on both sides"):
+            self._wait(lambda: len(everything(primary, TOPIC)) >= 4, "messages 3 and 4 on the primary")
+            self._wait(lambda: self._behind(SECONDARY) == 0, "the consumers on the secondary")
+            self._wait(lambda: self._behind(PRIMARY) == 0, "the group's position on the primary")
+        with self._step("Consumers on the primary again"):
+            self._check(f"Primary: {GROUP} reads again", [], consume(primary, TOPIC, GROUP, 0))
+        with self._step("Reverse Replicator removed; the forward one copies on"):
+            plane.delete_replicator(REVERSE)
+            # A topic of its own: the four messages stay the only ones.
+            plane.create_topic(PRIMARY, "after-failback", partitions=1)
+            produce(primary, "after-failback", ["still replicated"])
+            self._wait(
+                lambda: (
+                    "after-failback" in plane.list_topics(SECONDARY)
+                    and everything(secondary, "after-failback") == ["still replicated"]
+                ),
+                "a new message on the secondary",
+            )
+            rate = self._wait_metric("ReplicatorThroughput", FORWARD_SPEC.name, lambda value: value > 0)
+            self.console.print(f"    ReplicatorThroughput {rate:,.1f}")
+        self._check("Forward Replicator", ("RUNNING", ""), plane.replicator_state(FORWARD))
+        self._check("Reverse Replicators", 0, len(plane.replicators()) - 1)
+
+    def _count(self) -> None:
+        """What is there in the end, also when a step never came."""
+        messages = Counter(f"message {number}" for number in range(1, 5))
+        for side, arn in (("Primary", PRIMARY), ("Secondary", SECONDARY)):
+            found = Counter(everything(self.plane.bootstrap(arn), TOPIC))
+            self._check(f"{side}: messages", 4, found.total())
+            self._check(f"{side}: lost", [], sorted(messages - found))
+            self._check(f"{side}: twice", [], sorted(found - messages))
+            self._check(f"{side}: messages that {GROUP} has not read", 0, self._behind(arn))
+
+    @contextmanager
+    def _step(self, title: str) -> Iterator[None]:
+        began = time.monotonic()
+        self.console.print(f"[bold]{title}")
+        yield
+        self.console.print(f"  [dim]{time.monotonic() - began:.1f} s")
+
+    def _check(self, what: str, expected: object, seen: object) -> None:
+        self.checks.append(Check(what, expected, seen))
+
+    def _wait(self, condition: Callable[[], bool], what: str) -> None:
+        """Goes on when the condition holds; a step that does not come in time is a check that fails, and the last."""
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            if time.monotonic() > end:
+                self._check(f"{what} within {PATIENCE:g} s", True, False)
+                raise _NotInTime
+            time.sleep(0.3)
+
+    def _behind(self, arn: str) -> float | None:
+        """The group's MaxOffsetLag; None while it has no position."""
+        for point in self.plane.metrics_of(arn):
+            if point.name == "MaxOffsetLag" and (point.dimensions["Consumer Group"], point.dimensions["Topic"]) == (
+                GROUP,
+                TOPIC,
+            ):
+                return point.value
+        return None
+
+    def _wait_metric(self, name: str, replicator: str, enough: Callable[[float], bool], **more: str) -> float:
+        wanted = {"ReplicatorName": replicator} | more
+        found: list[DataPoint] = []
+
+        def there() -> bool:
+            found[:] = [p for p in self.plane.metrics() if p.name == name and dict(p.dimensions) == wanted]
+            return bool(found) and enough(found[0].value)
+
+        self._wait(there, f"{name} of {replicator}")
+        return found[0].value
+
+    def _show(self, seconds: float) -> None:
+        table = Table(title=f"Walkthrough, {seconds:.0f} s")
+        for column in ("Check", "Expected", "Seen", ""):
+            table.add_column(column)
+        for check in self.checks:
+            mark = "[green]holds" if check.holds else "[bold red]FAILS"
+            table.add_row(check.what, str(check.expected), str(check.seen), mark)
+        self.console.print(table)
