@@ -6,6 +6,7 @@ A handler is stateless and knows one type. The provider calls it in the order `c
 
 from __future__ import annotations
 
+import abc
 import ipaddress
 import json
 import re
@@ -41,7 +42,7 @@ def having_made(id_: str, what: str) -> Iterator[None]:
         raise Incomplete(id_, RuntimeError(f"{what}: {error}")) from error
 
 
-class Handler:
+class Handler(abc.ABC):
     """One resource type."""
 
     resource: ClassVar[type[pulumi.CustomResource]]
@@ -71,21 +72,21 @@ class Handler:
         name = self.rules.autoname and inputs.get(self.rules.autoname.property)
         return f"{self.label} ({name})" if name else self.label
 
+    @abc.abstractmethod
     def create(self, aws: Aws, inputs: Props) -> str:
         """Makes the resource and returns its id. Raises AwsError, or Incomplete when something was left behind."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def read(self, aws: Aws, id_: str, known: Props) -> Props | None:
         """The outputs as the cloud has them, or None. `known` is what was known of the resource before."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def update(self, aws: Aws, id_: str, state: Props, inputs: Props) -> None:
         """Applies the inputs in place, as far as the service can."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def delete(self, aws: Aws, id_: str, state: Props) -> None:
         """Deletes the resource; one that is gone already is no error."""
-        raise NotImplementedError
 
 
 def admit_tags(inputs: Props) -> None:
@@ -113,9 +114,9 @@ class RecordHandler(Handler):
     def admit(self, aws: Aws, inputs: Props) -> None:
         """The service's rules for a new resource; raises AwsError."""
 
+    @abc.abstractmethod
     def identify(self, aws: Aws, inputs: Props) -> str:
         """The id of a new resource."""
-        raise NotImplementedError
 
     def outputs(self, aws: Aws, id_: str, inputs: Props) -> Props:
         """What the cloud adds to the inputs of a new resource."""

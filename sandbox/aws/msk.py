@@ -498,13 +498,9 @@ def _admit_connectivity(cluster: Props, changed: Props) -> None:
     before, after = (setting.get("networkType", "IPV4") for setting in settings)
     if before == "DUAL" and after == "IPV4":
         raise bad_request("The network type can only be changed from IPV4 to DUAL.")
-    if dig(changed, "brokerNodeGroupInfo.connectivityInfo.publicAccess.type") == "SERVICE_PROVIDED_EIPS":
-        if dig(cluster, "clientAuthentication.unauthenticated") or not any(auth_schemes(cluster).values()):
-            raise bad_request(
-                "Public access requires unauthenticated access to be off and an authentication mechanism on."
-            )
-        if changed["encryptionInfo"]["encryptionInTransit"]["clientBroker"] != "TLS":
-            raise bad_request("Public access requires TLS encryption between clients and brokers.")
+    public = dig(changed, "brokerNodeGroupInfo.connectivityInfo.publicAccess.type") == "SERVICE_PROVIDED_EIPS"
+    if public and (dig(cluster, "clientAuthentication.unauthenticated") or not any(auth_schemes(cluster).values())):
+        raise bad_request("Public access requires unauthenticated access to be off and an authentication mechanism on.")
 
 
 def _admit_monitoring(aws: Aws, inputs: Props) -> None:

@@ -315,6 +315,7 @@ def test_every_kind_of_update_is_a_call_of_its_own_in_the_providers_order(east: 
         (f"{VPC_AUTH}.sasl.scram", True, "requires SCRAM client authentication"),
         ("storageMode", "TIERED", "not supported for Express"),
         ("loggingInfo", {"brokerLogs": {"s3": {"enabled": True}}}, "bucket is required"),
+        (f"{BROKERS}.storageInfo", {"ebsStorageInfo": {"volumeSize": 100}}, "storageInfo parameter is not supported"),
     ],
 )
 def test_the_service_refuses_an_update(east: Client, network: Network, path: str, value: Any, message: str) -> None:
@@ -399,6 +400,16 @@ def test_standard_brokers_have_storage_and_two_or_three_zones(east: Client, netw
     assert "not supported in KRaft mode" in refusal(east, msk.Cluster, {**small, "clusterName": "d"})
     version = {**inputs, "clusterName": "d", "kafkaVersion": "2.8.1"}
     assert "Unsupported KafkaVersion" in refusal(east, msk.Cluster, version)
+
+
+def test_standard_brokers_are_not_rebalanced_and_limit_the_replicas(east: Client, network: Network) -> None:
+    inputs = changed(cluster_inputs(network), f"{BROKERS}.instanceType", "kafka.m7g.large")
+    made = east.make(msk.Cluster, "c", inputs)
+    with pytest.raises(Refused, match="Express instance types only"):
+        east.change(made, {**inputs, "rebalancing": {"status": "ACTIVE"}})
+    assert east.make(msk.Topic, "t", topic_inputs(made, replicationFactor=2)).id
+    too_many = topic_inputs(made, name="more", replicationFactor=4)
+    assert "Replication factor: 4 larger than available brokers: 3." in refusal(east, msk.Topic, too_many)
 
 
 def test_a_deleted_cluster_takes_its_topics_and_its_policy_along(east: Client, network: Network) -> None:
@@ -544,6 +555,10 @@ def test_a_topic_grows_but_does_not_shrink(east: Client, network: Network) -> No
     assert json.loads(grown["configsActual"])["retention.ms"] == "1"
     with pytest.raises(Refused, match="6 partitions, which is higher than the requested 3"):
         east.change(grown, topic_inputs(cluster, configs='{"retention.ms": "1"}'))
+    gone = east.make(msk.Topic, "g", topic_inputs(cluster, name="gone"))
+    east.delete(gone)
+    with pytest.raises(Refused, match="does not host this topic-partition"):
+        east.change(gone, topic_inputs(cluster, name="gone", partitionCount=6))
     cleared = east.change(grown, topic_inputs(cluster, partitionCount=6))
     assert json.loads(cleared["configsActual"]) == EXPRESS_TOPIC_CONFIGS
 
@@ -560,6 +575,8 @@ def test_a_configuration_in_use_stays_and_counts_its_revisions(east: Client, net
     )
     with pytest.raises(Refused, match="in use by one or more clusters"):
         east.delete(revised)
+    with pytest.raises(Refused, match="configurationInfo is required"):
+        east.change(cluster, cluster_inputs(network))
     east.delete(cluster)
     east.delete(revised)
     assert east.read(revised) is None

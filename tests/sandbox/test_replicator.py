@@ -249,6 +249,16 @@ def test_both_clusters_have_iam_authentication(cloud: Any, pair: Pair, side: str
     assert "must have IAM access control enabled" in refusal(pair, inputs)
 
 
+def test_a_cluster_of_two_brokers_is_too_small(pair: Pair) -> None:
+    path = "brokerNodeGroupInfo"
+    inputs = changed(cluster_inputs(pair.source_network, "small"), f"{path}.instanceType", "kafka.m7g.large")
+    inputs = changed(inputs, f"{path}.clientSubnets", pair.source_network.subnet_ids[:2])
+    small = pair.source.make(msk.Cluster, "small", {**inputs, "numberOfBrokerNodes": 2})
+    given = changed(pair.inputs(), f"{INFO}.sourceKafkaClusterArn", small.id)
+    given = changed(given, "kafkaClusters[0].amazonMskCluster.mskClusterArn", small.id)
+    assert "too small for MSK Replicator" in refusal(pair, given)
+
+
 def test_there_is_one_replicator_for_a_pair_and_one_of_a_name(pair: Pair) -> None:
     first = pair.replicator()
     with pytest.raises(Refused, match="A resource already exists with this name"):
@@ -490,3 +500,5 @@ def test_a_deleted_replicator_is_gone_and_deleting_it_again_is_no_error(pair: Pa
     pair.target.delete(made)
     assert pair.target.read(made) is None
     pair.target.delete(made)
+    with pytest.raises(Refused, match="does not exist"):
+        pair.target.change(made, {**pair.inputs(), "description": "other"})
