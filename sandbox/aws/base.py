@@ -108,7 +108,8 @@ class RecordHandler(Handler):
     creates: ClassVar[str]
     """API operation that creates, and so on."""
     reads: ClassVar[str]
-    updates: ClassVar[str | None] = None
+    updates: ClassVar[str] = ""
+    """Empty for a type of which nothing can be changed in place."""
     deletes: ClassVar[str]
 
     def admit(self, aws: Aws, inputs: Props) -> None:
@@ -147,8 +148,6 @@ class RecordHandler(Handler):
         return aws.get(self.kind, id_)
 
     def update(self, aws: Aws, id_: str, state: Props, inputs: Props) -> None:
-        if self.updates is None:
-            raise TypeError(f"{self.kind} has nothing that can be changed in place")
         with aws.call(self.updates):
             record = self.existing(aws, id_)
             admit_tags(inputs)

@@ -9,7 +9,7 @@ from pulumi.runtime import proto
 from pulumi_aws import cloudwatch, ec2, iam, kms, msk, sns
 
 from sandbox.aws import HANDLERS
-from sandbox.aws.base import kind_of
+from sandbox.aws.base import RecordHandler, kind_of
 from sandbox.rules import Rules
 from sandbox.schema import Property, Type
 from sandbox.wire import UNKNOWN, Props, encode
@@ -70,6 +70,13 @@ def test_every_rule_names_a_property_that_exists(token: str) -> None:
         if path in rules.documents:
             assert found.kind in ("string", "document"), path
     assert set(rules.recomputed) <= schema.outputs
+
+
+@pytest.mark.parametrize("token", sorted(HANDLERS))
+def test_what_cannot_be_updated_is_replaced(token: str) -> None:
+    handler = HANDLERS[token]
+    if isinstance(handler, RecordHandler) and not handler.updates:
+        assert set(handler.schema.inputs) - {"region"} == handler.rules.replace
 
 
 def _property(properties: Any, path: str) -> Type | None:

@@ -8,8 +8,9 @@ import pytest
 from pulumi_aws import cloudwatch, ec2, iam, msk
 
 from sandbox.aws import HANDLERS
+from sandbox.diff import foreseen
 from sandbox.wire import UNKNOWN, contains_unknown
-from tests.sandbox.kit import EAST, TRUST, Client, Made, Network, Pair, changed, cluster_inputs
+from tests.sandbox.kit import EAST, TRUST, Client, Made, Network, Pair, Refused, changed, cluster_inputs
 
 INFO = "replicationInfoList"
 
@@ -48,8 +49,6 @@ def test_a_preview_makes_nothing_and_calls_nothing(east: Client, network: Networ
 
 @pytest.mark.parametrize("token", sorted(HANDLERS))
 def test_everything_that_only_the_cloud_sets_is_unknown(token: str) -> None:
-    from sandbox.diff import foreseen
-
     handler = HANDLERS[token]
     outputs = foreseen(handler.schema, handler.rules, {})
     for name in handler.schema.outputs - {"tagsAll"}:
@@ -127,6 +126,13 @@ def test_a_refresh_sees_what_was_changed_elsewhere(east: Client) -> None:
     assert found.inputs["retentionInDays"] == 30
     assert found.inputs["__defaults"] == made.inputs["__defaults"]
     assert list(east.diff(found, {"retentionInDays": 7, "tags": {"a": "b"}}).detailedDiff) == ["retentionInDays"]
+
+
+def test_what_is_gone_cannot_be_updated(east: Client) -> None:
+    made = east.make(cloudwatch.LogGroup, "l", {})
+    east.delete(made)
+    with pytest.raises(Refused, match="NotFoundException: CloudWatch Logs Log Group .* does not exist"):
+        east.change(made, {"retentionInDays": 7})
 
 
 def test_what_is_gone_is_not_found(east: Client) -> None:
