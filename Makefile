@@ -28,8 +28,8 @@ unit: ready ## the quick tests of the program: no engine, no stand-in for AWS, n
 policy: ready ## both stacks previewed with the policy pack, on the stand-in
 	@$(RUN) python -m sandbox.policy
 
-walkthrough: ready ## failover and failback of messages and offsets on real Kafka (fetches Java and Kafka once)
-	@$(RUN) python -m sandbox.kafka walkthrough
+walkthrough: ready ## the demo on real Kafka: messages, offsets, failover, failback (fetches Java and Kafka once)
+	@$(RUN) python -m sandbox.demo --kafka
 
 kafka: ready ## the tests on real Kafka, which `make test` leaves out
 	@$(RUN) python -m pytest -m kafka tests/kafka

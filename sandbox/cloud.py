@@ -90,6 +90,8 @@ class Cloud:
         """Called before every API call; what it raises is what the call answers."""
         self.kill: Callable[[str], None] = kill_peer
         """How a `crash` trigger ends the engine that made a call; gets the peer's address."""
+        self.used_elsewhere: Callable[[str, str], bool] | None = None
+        """Whether what is not kept here uses a subnet or security group, by Region and id; not under the lock."""
         (folder / "state").mkdir(parents=True, exist_ok=True)
         (folder / "calls").mkdir(exist_ok=True)
         self.faults = Faults(folder / "faults.json")
@@ -109,6 +111,15 @@ class Cloud:
     def regions(self) -> Mapping[str, Region]:
         """The Regions that have been touched."""
         return self._regions
+
+    @contextmanager
+    def unlocked(self) -> Iterator[None]:
+        """Lets other requests in while the caller, who holds the lock once, waits for somebody else."""
+        self.lock.release()
+        try:
+            yield
+        finally:
+            self.lock.acquire()
 
     def calls(self, region: str) -> list[Call]:
         """Every call made to a Region since the sandbox was set up or `forget_calls`, oldest first."""

@@ -2,6 +2,9 @@
 
 Each step runs a real command and then checks what it claims; the table at the end says what held. The exit code is 0
 when everything held, 1 when something did not, 130 after Ctrl-C.
+
+With `--kafka` the clusters are real brokers, and what is shown is the published procedure: failover and failback of
+messages and offsets.
 """
 
 import contextlib
@@ -13,10 +16,11 @@ import sys
 import textwrap
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any, ClassVar
 
 import click
 from rich.console import Console
@@ -26,6 +30,8 @@ from rich.table import Table
 from rich.text import Text
 
 from sandbox.cli import Pulumi, PulumiError, Result, Step
+from sandbox.kafka import ensure_runtime
+from sandbox.kafka.walkthrough import Walkthrough
 from sandbox.server import Sandbox
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -51,6 +57,8 @@ class Check:
 
 class Demo:
     """The steps, in order. Each notes its checks; a command that fails ends the demo, with what it said."""
+
+    config: ClassVar[Mapping[str, Any]] = FOR_THE_DEMO
 
     def __init__(self, console: Console, sandbox: Sandbox, pulumi: Pulumi) -> None:
         self.console = console
@@ -82,7 +90,7 @@ class Demo:
     def deploy(self) -> None:
         """Deploy both stacks. The primary first; the secondary hosts the Replicator, as its cluster is the target."""
         for stack in REGIONS:
-            self.pulumi.init(stack, FOR_THE_DEMO)
+            self.pulumi.init(stack, self.config)
             result = self.command("up", stack, *GUARDED)
             self.check(f"{stack} comes up, and the policy pack has nothing against it", result.ok, _summary(result))
         self.show_pair()
@@ -231,6 +239,36 @@ class Demo:
         self._status.update(f"[bold]{self._done} resources {found.group(1)}[/]")
 
 
+class KafkaDemo(Demo):
+    """The published procedure on the pair that the program deploys; the `Pair` of a `Walkthrough`."""
+
+    config = {**FOR_THE_DEMO, "client": False}
+    forward = "msk-dr-primary-to-secondary"
+    reverse = "msk-dr-secondary-to-primary"
+
+    def steps(self) -> list[Callable[[], None]]:
+        return [self.walk, self.tear_down]
+
+    def walk(self) -> None:
+        """Fail over and back. Four messages and a consumer group, on real brokers."""
+        walkthrough = Walkthrough(self.sandbox.plane, self.console, self)
+        try:
+            walkthrough.run()
+        finally:
+            for check in walkthrough.checks:
+                expected = "" if check.holds else f", not {check.expected}"
+                self.check(check.what, check.holds, f"{check.seen}{expected}")
+
+    def deploy(self) -> None:
+        super().deploy()
+        arns = {stack: self.pulumi.outputs(stack)["clusterArn"] for stack in REGIONS}
+        self.primary, self.secondary = arns[PRIMARY], arns[SECONDARY]
+
+    def replicators(self) -> Mapping[str, str]:
+        found = self.sandbox.api.status()["replicators"]
+        return {each["ReplicatorArn"].split("/")[1]: each["ReplicatorState"] for each in found}
+
+
 def _changes(result: Result) -> list[Step]:
     """The changes, without what the engine keeps for itself (the stack, its providers and references)."""
     return [step for step in result.changes if not step.type.startswith("pulumi:")]
@@ -266,14 +304,16 @@ def _signals() -> Iterator[None]:
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--folder", type=click.Path(path_type=Path), default=ROOT / ".sandbox" / "demo", help="Where it works.")
 @click.option("--keep", is_flag=True, help="Leave the folder (state, calls, logs) behind.")
+@click.option("--kafka", is_flag=True, help="Real Kafka behind the clusters: failover and failback of messages.")
 @click.option("--report", type=click.Path(path_type=Path), help="Write the checks to this file as JSON.")
-def main(folder: Path, keep: bool, report: Path | None) -> None:
+def main(folder: Path, keep: bool, kafka: bool, report: Path | None) -> None:
     """Deploy the pair, fail back and lose a Region: on this machine, without an AWS account."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     console.print(
         Panel(
             "The real Pulumi engine and this repository's program, against a local stand-in for AWS.\n"
-            "[bold]Nothing is created at AWS[/], and no Kafka runs.",
+            "[bold]Nothing is created at AWS[/], "
+            + ("and real Kafka runs on loopback." if kafka else "and no Kafka runs."),
             title="msk-dr",
             border_style="cyan",
             expand=False,
@@ -283,8 +323,12 @@ def main(folder: Path, keep: bool, report: Path | None) -> None:
     began = time.monotonic()
     held = False
     try:
-        with _signals(), Sandbox(folder) as sandbox:
-            demo = Demo(console, sandbox, Pulumi(ROOT, folder / "projects", sandbox.env))
+        with _signals(), contextlib.ExitStack() as stack:
+            if kafka:
+                ensure_runtime()
+            sandbox = stack.enter_context(Sandbox(folder, kafka=kafka))
+            kind = KafkaDemo if kafka else Demo
+            demo = kind(console, sandbox, Pulumi(ROOT, folder / "projects", sandbox.env))
             try:
                 demo.run()
             except PulumiError as error:

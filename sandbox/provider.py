@@ -35,8 +35,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     configured is kept by the peer's address.
     """
 
-    def __init__(self, cloud: Cloud) -> None:
+    def __init__(self, cloud: Cloud, handlers: Mapping[str, Handler] = HANDLERS) -> None:
         self.cloud = cloud
+        self._handlers = handlers
         self._configs: dict[str, ProviderConfig] = {}
 
     def Handshake(self, request: Any, context: grpc.ServicerContext) -> Any:
@@ -205,9 +206,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return response
 
     def _handler(self, token: str, context: grpc.ServicerContext) -> Handler:
-        handler = HANDLERS.get(token)
+        handler = self._handlers.get(token)
         if handler is None:
-            _refuse(context, f"{token} is not served by the sandbox; it has {', '.join(sorted(HANDLERS))}")
+            _refuse(context, f"{token} is not served by the sandbox; it has {', '.join(sorted(self._handlers))}")
         return handler
 
     def _config(self, context: grpc.ServicerContext) -> ProviderConfig:

@@ -10,16 +10,21 @@ from collections.abc import Callable, Mapping
 from concurrent import futures
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import grpc
 from pulumi.runtime.proto import provider_pb2_grpc
 
-from sandbox.aws import ssm
+from sandbox.aws import HANDLERS, ssm
+from sandbox.aws.base import Handler
 from sandbox.cloud import Aws, Call, Cloud
 from sandbox.faults import Trigger, When
 from sandbox.provider import Provider
-from sandbox.state import Record
+from sandbox.state import GLOBAL, Record
+
+if TYPE_CHECKING:
+    from sandbox.api.server import Api
+    from sandbox.kafka import DataPlane
 
 _MAXIMUM_MESSAGE = 400 * 1024 * 1024  # the engine's own limit
 _THREADS = 16
@@ -33,15 +38,22 @@ class Sandbox:
 
     State and asked-for faults stay in the folder, so the next `Sandbox` on it goes on where this one stopped. Raises
     RuntimeError when another one is using the folder.
+
+    With `kafka` the clusters are brokers and the Replicators copy: the MSK resources are then made through the AWS API
+    that `api` serves, in the Regions that it has, and `plane` is what runs behind it.
     """
 
-    def __init__(self, folder: Path, *, port: int = 0, seed: str = "msk-dr") -> None:
+    def __init__(self, folder: Path, *, port: int = 0, seed: str = "msk-dr", kafka: bool = False) -> None:
         self.folder = Path(folder).resolve()
         self._wanted_port = port
         self._seed = seed
+        self._kafka = kafka
         self._lock: IO[str] | None = None
         self._server: grpc.Server | None = None
+        self._threads: futures.ThreadPoolExecutor | None = None
         self._cloud: Cloud | None = None
+        self._plane: DataPlane | None = None
+        self._api: Api | None = None
         self.port = 0
 
     def __enter__(self) -> Sandbox:
@@ -57,29 +69,74 @@ class Sandbox:
     def _serve(self) -> None:
         self._cloud = Cloud(self.folder, self._seed)
         options = [("grpc.max_receive_message_length", _MAXIMUM_MESSAGE), ("grpc.so_reuseport", 0)]
-        self._server = grpc.server(futures.ThreadPoolExecutor(_THREADS), options=options)
-        provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(self._cloud), self._server)
+        handlers = {**HANDLERS, **self._behind_the_api(self._cloud)} if self._kafka else HANDLERS
+        self._threads = futures.ThreadPoolExecutor(_THREADS)
+        self._server = grpc.server(self._threads, options=options)
+        provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(self._cloud, handlers), self._server)
         self.port = self._server.add_insecure_port(f"127.0.0.1:{self._wanted_port}")
         self._server.start()
         (self.folder / "server.json").write_text(json.dumps({"pid": os.getpid(), "port": self.port}) + "\n")
+
+    def _behind_the_api(self, cloud: Cloud) -> Mapping[str, Handler]:
+        """Starts the API with Kafka behind it; the types that are served through it, by type token."""
+        # Here, because moto takes seconds to be imported and nothing else needs it.
+        from sandbox.account import CloudAccount
+        from sandbox.api.account import REGIONS
+        from sandbox.api.server import Api
+        from sandbox.aws.msk_api import handlers
+        from sandbox.aws.msk_client import MskClient
+        from sandbox.kafka import DataPlane
+
+        self._plane = DataPlane(self.folder / "kafka")
+        api = Api(self.folder / "api", self._plane, account=CloudAccount(cloud))
+        api.start()
+        self._api = api
+        cloud.used_elsewhere = api.uses
+        # What was asked for while no API ran.
+        for region in api.down - cloud.faults.down:
+            api.heal(region)
+        for region in cloud.faults.down & {*REGIONS, GLOBAL} - api.down:
+            api.fail(region)
+        return {handler.kind: handler for handler in handlers(MskClient(api.endpoint, REGIONS))}
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._server is not None:
             self._server.stop(grace=1).wait()
+        if self._api is not None:
+            self._api.stop()
+        if self._plane is not None:
+            self._plane.close()
+        if self._threads is not None:
+            # A wait for a cluster or Replicator ends when nobody answers any more.
+            self._threads.shutdown()
         if self._cloud is not None:
             self._cloud.close()
         (self.folder / "server.json").unlink(missing_ok=True)
         if self._lock is not None:
             self._lock.close()
-        self._server = self._cloud = self._lock = None
+        self._server = self._threads = self._api = self._plane = self._cloud = self._lock = None
 
     @property
     def cloud(self) -> Cloud:
         if self._cloud is None:
             raise RuntimeError("the sandbox is not running; use it in a `with` block")
         return self._cloud
+
+    @property
+    def api(self) -> Api:
+        """The AWS API with the MSK resources."""
+        if self._api is None:
+            raise RuntimeError("there is no API; use the sandbox in a `with` block, with kafka=True")
+        return self._api
+
+    @property
+    def plane(self) -> DataPlane:
+        """The Kafka behind the API."""
+        if self._plane is None:
+            raise RuntimeError("there is no Kafka; use the sandbox in a `with` block, with kafka=True")
+        return self._plane
 
     @property
     def env(self) -> dict[str, str]:
@@ -91,8 +148,13 @@ class Sandbox:
         with self.cloud.lock:
             self.cloud.region(region)
             self.cloud.faults.fail(region)
+        if self._api is not None:
+            self._api.fail(region)
 
     def heal(self, region: str) -> None:
+        # Not under the cloud's lock: what starts again may have to look something up.
+        if self._api is not None:
+            self._api.heal(region)
         with self.cloud.lock:
             self.cloud.faults.heal(region)
 
@@ -107,6 +169,10 @@ class Sandbox:
         self._add(Trigger("crash", operation, region, name, nth, when))
 
     def clear_faults(self) -> None:
+        if self._api is not None:
+            for region in self._api.down:
+                self._api.heal(region)
+            self._api.clear_faults()
         with self.cloud.lock:
             self.cloud.faults.clear()
 

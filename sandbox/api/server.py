@@ -126,6 +126,11 @@ class Api:
         self.stop()
 
     @property
+    def down(self) -> frozenset[str]:
+        """The Regions that refuse every call."""
+        return self._faults.down
+
+    @property
     def endpoint(self) -> str:
         """What goes into `AWS_ENDPOINT_URL`."""
         return f"http://{HOST}:{self._port}"
@@ -169,6 +174,10 @@ class Api:
             "faults": [asdict(fault) for fault in self._faults.once],
             **service.summary(self._msk),
         }
+
+    def uses(self, region: str, id_: str) -> bool:
+        """Whether a cluster or Replicator has interfaces in a subnet or security group."""
+        return service.uses(self._msk, region, id_)
 
     def _measure(self, stopping: threading.Event) -> None:
         """Carries the data plane's values to CloudWatch, and looks after alarms."""

@@ -99,6 +99,19 @@ def summary(msk: Msk) -> dict[str, Any]:
     }
 
 
+def uses(msk: Msk, region: str, id_: str) -> bool:
+    """Whether a cluster or Replicator has interfaces in a subnet or security group; Replicators in their own Region."""
+    nodes = (cluster["Provisioned"]["BrokerNodeGroupInfo"] for cluster in msk.store.all("cluster", region))
+    configs = (
+        entry["VpcConfig"]
+        for replicator in msk.store.all("replicator", region)
+        for entry in replicator["KafkaClusters"]
+    )
+    return any(id_ in [*each["ClientSubnets"], *each["SecurityGroups"]] for each in nodes) or any(
+        id_ in [*each["SubnetIds"], *each.get("SecurityGroupIds", [])] for each in configs
+    )
+
+
 def _internal_error(message: str) -> Answer:
     # Status 500 with this name is what every call of MSK models for it.
     return 500, {"x-amzn-ErrorType": "InternalServerErrorException"}, json.dumps({"message": message}).encode()

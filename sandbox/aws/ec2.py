@@ -8,7 +8,8 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
 from pulumi_aws import ec2, vpc
 
@@ -65,7 +66,12 @@ def in_use(aws: Aws, id_: str) -> bool:
         "aws:msk/replicator:Replicator",
         "aws:msk/vpcConnection:VpcConnection",
     )
-    return any(id_ in _network_of(record) for kind in kinds for record in aws.table(kind).values())
+    if any(id_ in _network_of(record) for kind in kinds for record in aws.table(kind).values()):
+        return True
+    if aws.cloud.used_elsewhere is None:
+        return False
+    with aws.cloud.unlocked():
+        return aws.cloud.used_elsewhere(aws.region, id_)
 
 
 def _network_of(record: Props) -> set[str]:
@@ -508,6 +514,38 @@ class SecurityGroup(RecordHandler):
 
 
 _PEERS = ("cidrIpv4", "cidrIpv6", "prefixListId", "referencedSecurityGroupId")
+
+
+Direction = Literal["ingress", "egress"]
+DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What one rule lets through for TCP: a range of ports, and who is on the other side."""
+
+    first_port: int
+    last_port: int
+    groups: frozenset[str]
+    cidrs: tuple[str, ...]
+
+
+def group_rules(aws: Aws, group: str, direction: Direction) -> Iterator[Opening]:
+    """The rules of a security group that concern TCP, inline or resources of their own."""
+    for rule in aws.table(INGRESS_RULE if direction == "ingress" else EGRESS_RULE).values():
+        if rule["securityGroupId"] == group:
+            peer = {rule["referencedSecurityGroupId"]} if "referencedSecurityGroupId" in rule else set()
+            ports = rule.get("fromPort", 0), rule.get("toPort", 65535)
+            yield from _opening(rule["ipProtocol"], ports, peer, [rule["cidrIpv4"]] if "cidrIpv4" in rule else [])
+    for rule in (aws.get(SECURITY_GROUP, group) or {}).get(direction, []):
+        named = {*rule.get("securityGroups", []), *([group] if rule.get("self") else [])}
+        yield from _opening(rule["protocol"], (rule["fromPort"], rule["toPort"]), named, rule.get("cidrBlocks", []))
+
+
+def _opening(protocol: str, ports: tuple[int, int], groups: set[str], cidrs: Iterable[str]) -> Iterator[Opening]:
+    if protocol in ("-1", "tcp", "6"):
+        first, last = (0, 65535) if protocol == "-1" else ports
+        yield Opening(first, last, frozenset(groups), tuple(cidrs))
 
 
 class _SecurityGroupRule(RecordHandler):

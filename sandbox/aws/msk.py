@@ -119,7 +119,7 @@ def vpc_schemes(cluster: Props) -> dict[str, bool]:
 
 
 @dataclass(frozen=True)
-class _Step:
+class Step:
     """One kind of cluster update: the operation, and the properties that it carries."""
 
     operation: str
@@ -128,18 +128,18 @@ class _Step:
 
 # The order of the real provider: connectivity goes before security, so IAM and multi-VPC for IAM cannot be turned on in
 # the same update [P].
-_UPDATES = (
-    _Step("kafka:UpdateConnectivity", ("brokerNodeGroupInfo.connectivityInfo",)),
-    _Step("kafka:UpdateBrokerType", ("brokerNodeGroupInfo.instanceType",)),
-    _Step("kafka:UpdateBrokerStorage", ("brokerNodeGroupInfo.storageInfo",)),
-    _Step("kafka:UpdateBrokerCount", ("numberOfBrokerNodes",)),
-    _Step("kafka:UpdateMonitoring", ("enhancedMonitoring", "loggingInfo", "openMonitoring")),
-    _Step("kafka:UpdateClusterConfiguration", ("configurationInfo",)),
-    _Step("kafka:UpdateClusterKafkaVersion", ("kafkaVersion",)),
-    _Step("kafka:UpdateSecurity", ("clientAuthentication", "encryptionInfo")),
-    _Step("kafka:UpdateStorage", ("storageMode",)),
-    _Step("kafka:UpdateRebalancing", ("rebalancing",)),
-    _Step("kafka:TagResource", ("tags", "tagsAll")),
+UPDATES: tuple[Step, ...] = (
+    Step("kafka:UpdateConnectivity", ("brokerNodeGroupInfo.connectivityInfo",)),
+    Step("kafka:UpdateBrokerType", ("brokerNodeGroupInfo.instanceType",)),
+    Step("kafka:UpdateBrokerStorage", ("brokerNodeGroupInfo.storageInfo",)),
+    Step("kafka:UpdateBrokerCount", ("numberOfBrokerNodes",)),
+    Step("kafka:UpdateMonitoring", ("enhancedMonitoring", "loggingInfo", "openMonitoring")),
+    Step("kafka:UpdateClusterConfiguration", ("configurationInfo",)),
+    Step("kafka:UpdateClusterKafkaVersion", ("kafkaVersion",)),
+    Step("kafka:UpdateSecurity", ("clientAuthentication", "encryptionInfo")),
+    Step("kafka:UpdateStorage", ("storageMode",)),
+    Step("kafka:UpdateRebalancing", ("rebalancing",)),
+    Step("kafka:TagResource", ("tags", "tagsAll")),
 )
 
 
@@ -205,8 +205,6 @@ class Cluster(Handler):
 
     def create(self, aws: Aws, inputs: Props) -> str:
         """CreateCluster without multi-VPC connectivity, which it does not take, then UpdateConnectivity [P]."""
-        wanted = dig(inputs, "brokerNodeGroupInfo.connectivityInfo.vpcConnectivity")
-        network = dig(inputs, "brokerNodeGroupInfo.connectivityInfo.networkType")
         with aws.call("kafka:CreateCluster"):
             admit_tags(inputs)
             for rule in _CREATE_RULES:
@@ -216,9 +214,8 @@ class Cluster(Handler):
             aws.put(CLUSTER, id_, _settled({**inputs, **_first_outputs(aws, id_, digest, inputs)}))
         with having_made(id_, f"creating {self.title(inputs)}"):
             aws.touch("kafka:DescribeClusterV2")
-            for name, value in (("vpcConnectivity", wanted), ("networkType", network)):
-                if value and value != "IPV4" and not _all_off(value):
-                    self._connect(aws, id_, {name: value})
+            for setting in later_connectivity(inputs):
+                self._connect(aws, id_, setting)
         return id_
 
     def _connect(self, aws: Aws, id_: str, setting: Props) -> None:
@@ -242,7 +239,7 @@ class Cluster(Handler):
     def update(self, aws: Aws, id_: str, state: Props, inputs: Props) -> None:
         """One call for each kind of change; what was done before an error stays done [P]."""
         wanted = merged(self.schema, self.rules, existing_cluster(aws, id_), inputs)
-        for step in _UPDATES:
+        for step in UPDATES:
             cluster = existing_cluster(aws, id_)
             if all(dig(cluster, path) == dig(wanted, path) for path in step.paths):
                 continue
@@ -281,6 +278,13 @@ def _version_number(version: str) -> tuple[int, ...]:
     if version == UNKNOWN:
         return (999,)
     return tuple(int(part) for part in re.findall(r"\d+", version))
+
+
+def later_connectivity(inputs: Props) -> list[Props]:
+    """What a new cluster gets once it is there, one setting for each update, because CreateCluster takes none [P]."""
+    asked = dig(inputs, "brokerNodeGroupInfo.connectivityInfo") or {}
+    settings = ((name, asked.get(name)) for name in ("vpcConnectivity", "networkType"))
+    return [{name: value} for name, value in settings if value and value != "IPV4" and not _all_off(value)]
 
 
 def _all_off(value: Any) -> bool:
@@ -468,7 +472,7 @@ def _admit_security(inputs: Props) -> None:
             raise bad_request(f"Invalid certificate authority ARN: {authority}")
 
 
-def _admit_key(aws: Aws, inputs: Props) -> None:
+def admit_key(aws: Aws, inputs: Props) -> None:
     key = dig(inputs, "encryptionInfo.encryptionAtRestKmsKeyArn")
     if key is not None and (not key.startswith("arn:") or usable_key(aws, key) is None):
         raise bad_request(f"The KMS key {key} does not exist, is disabled, or is not in Region {aws.region}.")
@@ -503,7 +507,7 @@ def _admit_connectivity(cluster: Props, changed: Props) -> None:
         raise bad_request("Public access requires unauthenticated access to be off and an authentication mechanism on.")
 
 
-def _admit_monitoring(aws: Aws, inputs: Props) -> None:
+def admit_monitoring(aws: Aws, inputs: Props) -> None:
     logs = dig(inputs, "loggingInfo.brokerLogs")
     if logs is not None:
         if not logs:  # [M]
@@ -548,7 +552,7 @@ def _admit_update(aws: Aws, operation: str, cluster: Props, changed: Props) -> N
         case "kafka:UpdateBrokerCount":
             _admit_broker_count(changed)
         case "kafka:UpdateMonitoring":
-            _admit_monitoring(aws, changed)
+            admit_monitoring(aws, changed)
         case "kafka:UpdateClusterConfiguration":
             if "configurationInfo" not in changed:  # [P]
                 raise bad_request("configurationInfo is required.")
@@ -575,9 +579,9 @@ _CREATE_RULES = (
     _admit_type,
     _admit_network,
     _admit_new_security,
-    _admit_key,
+    admit_key,
     _admit_new_connectivity,
-    _admit_monitoring,
+    admit_monitoring,
     _admit_configuration,
 )
 

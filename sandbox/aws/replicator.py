@@ -28,7 +28,7 @@ from sandbox.aws.base import (
     statements,
     uuid_of,
 )
-from sandbox.aws.ec2 import EGRESS_RULE, INGRESS_RULE, SECURITY_GROUP, SUBNET, find
+from sandbox.aws.ec2 import SECURITY_GROUP, SUBNET, Direction, find, group_rules
 from sandbox.aws.logs import admit_log_group
 from sandbox.aws.msk import (
     CLUSTER_POLICY,
@@ -59,14 +59,14 @@ _GROUPS = f"{_INFO}.consumerGroupReplications[]"
 _ENTRY = "kafkaClusters[]"
 
 # What UpdateReplicationInfo carries [D]; everything else is accepted by the provider and goes nowhere.
-_TOPIC_UPDATES = (
+TOPIC_UPDATES = (
     "topicsToReplicates",
     "topicsToExcludes",
     "copyAccessControlListsForTopics",
     "copyTopicConfigurations",
     "detectAndCopyNewTopics",
 )
-_GROUP_UPDATES = (
+GROUP_UPDATES = (
     "consumerGroupsToReplicates",
     "consumerGroupsToExcludes",
     "detectAndCopyNewConsumerGroups",
@@ -171,7 +171,7 @@ class Replicator(Handler):
             source, target = _admit_clusters(aws, inputs)
             _admit_uniqueness(aws, inputs)
             _admit_role(aws, inputs)
-            _admit_logs(aws, inputs)
+            admit_logs(aws, inputs)
             _admit_target_network(aws, inputs, target)
             problem = _first_problem(aws, inputs, source, target)
             name = inputs["replicatorName"]
@@ -202,7 +202,7 @@ class Replicator(Handler):
                     raise bad_request(f"The replicator is in the state {record['_state']}; it must be RUNNING.")
                 changed = _updated(record, inputs)
                 _admit_patterns(changed[_INFO])
-                _admit_logs(aws, changed)
+                admit_logs(aws, changed)
                 aws.put(REPLICATOR, id_, {**changed, "currentVersion": version_token(aws.digest("replicator-version"))})
             aws.touch("kafka:DescribeReplicator")
         if found & {"tags", "tagsAll"}:
@@ -380,7 +380,7 @@ def _admit_role(aws: Aws, inputs: Props) -> None:
         raise bad_request(f"The service execution role {role_arn} cannot be assumed by {SERVICE}.")
 
 
-def _admit_logs(aws: Aws, inputs: Props) -> None:
+def admit_logs(aws: Aws, inputs: Props) -> None:
     logs = dig(inputs, "logDelivery.replicatorLogDelivery") or {}
     for destination, name, _, service in _LOG_DESTINATIONS:
         setting = logs.get(destination, {})
@@ -487,35 +487,20 @@ def _target_reachable(aws: Aws, inputs: Props, target: Props) -> bool:
     cluster_groups = {*brokers["securityGroups"]}
     own_groups = {*_target_entry(inputs)["vpcConfig"].get("securityGroupsIds", brokers["securityGroups"])}
     blocks = [find(aws, SUBNET, subnet)["cidrBlock"] for subnet in brokers["clientSubnets"]]
-    return _open(aws, EGRESS_RULE, "egress", own_groups, cluster_groups, blocks) and _open(
-        aws, INGRESS_RULE, "ingress", cluster_groups, own_groups, blocks
+    return _open(aws, "egress", own_groups, cluster_groups, blocks) and _open(
+        aws, "ingress", cluster_groups, own_groups, blocks
     )
 
 
-def _open(aws: Aws, kind: str, inline: str, groups: set[str], peers: set[str], blocks: list[str]) -> bool:
+def _open(aws: Aws, direction: Direction, groups: set[str], peers: set[str], blocks: list[str]) -> bool:
     """Whether any of the groups lets the port through to the peers, by group or by all of their addresses."""
-    rules = [
-        (
-            rule.get("ipProtocol"),
-            rule.get("fromPort", 0),
-            rule.get("toPort", 65535),
-            {rule.get("referencedSecurityGroupId")},
-            [rule["cidrIpv4"]] if "cidrIpv4" in rule else [],
-        )
-        for rule in aws.table(kind).values()
-        if rule["securityGroupId"] in groups
-    ]
-    for group in groups:
-        for rule in (aws.get(SECURITY_GROUP, group) or {}).get(inline, []):
-            named = {*rule.get("securityGroups", []), *([group] if rule.get("self") else [])}
-            rules.append((rule["protocol"], rule["fromPort"], rule["toPort"], named, rule.get("cidrBlocks", [])))
     covered: set[str] = set()
-    for protocol, first, last, named, cidrs in rules:
-        if protocol not in ("-1", "tcp", "6") or (protocol != "-1" and not first <= PORT <= last):
+    for rule in (rule for group in groups for rule in group_rules(aws, group, direction)):
+        if not rule.first_port <= PORT <= rule.last_port:
             continue
-        if named & peers:
+        if rule.groups & peers:
             return True
-        for cidr in cidrs:
+        for cidr in rule.cidrs:
             covered |= {block for block in blocks if cidr_block(block).subnet_of(cidr_block(cidr))}
     return covered == {*blocks}
 
@@ -562,8 +547,8 @@ def _updated(record: Props, inputs: Props) -> Props:
         **record,
         _INFO: {
             **info,
-            "topicReplications": [{**topics, **{n: new_topics[n] for n in _TOPIC_UPDATES if n in new_topics}}],
-            "consumerGroupReplications": [{**groups, **{n: new_groups[n] for n in _GROUP_UPDATES if n in new_groups}}],
+            "topicReplications": [{**topics, **{n: new_topics[n] for n in TOPIC_UPDATES if n in new_topics}}],
+            "consumerGroupReplications": [{**groups, **{n: new_groups[n] for n in GROUP_UPDATES if n in new_groups}}],
         },
     }
     changed.pop("logDelivery", None)

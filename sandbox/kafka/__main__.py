@@ -10,7 +10,7 @@ from rich.console import Console
 
 from sandbox.kafka.plane import DataPlane, DataPlaneError
 from sandbox.kafka.runtime import RuntimeMissing, ensure_runtime, write_lock
-from sandbox.kafka.walkthrough import Walkthrough
+from sandbox.kafka.walkthrough import BarePair, Walkthrough
 
 
 @click.group()
@@ -47,7 +47,9 @@ def walkthrough(folder: Path | None) -> None:
         tempfile.TemporaryDirectory(prefix="msk-dr-kafka-") as temporary,
         DataPlane(folder or Path(temporary)) as plane,
     ):
-        checks = Walkthrough(plane, Console()).run()
+        walkthrough = Walkthrough(plane, Console(), BarePair(plane))
+        checks = walkthrough.run()
+        walkthrough.show()
     sys.exit(0 if all(check.holds for check in checks) else 1)
 
 

@@ -3,10 +3,10 @@
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from rich.console import Console
 from rich.table import Table
@@ -63,45 +63,98 @@ class Check:
         return self.expected == self.seen
 
 
+class Pair(Protocol):
+    """What the procedure is about, and how it is changed on the way. Clusters by ARN, Replicators by name."""
+
+    @property
+    def primary(self) -> str: ...
+
+    @property
+    def secondary(self) -> str: ...
+
+    @property
+    def forward(self) -> str: ...
+
+    @property
+    def reverse(self) -> str: ...
+
+    def deploy(self) -> None:
+        """Two clusters, and the forward Replicator."""
+
+    def prepare_failback(self) -> None:
+        """Adds the reverse Replicator."""
+
+    def end_failback(self) -> None:
+        """Removes the reverse Replicator."""
+
+    def replicators(self) -> Mapping[str, str]:
+        """The state of every Replicator that there is."""
+
+
+@dataclass(frozen=True)
+class BarePair:
+    """A pair made of the data plane alone, without an API and without a program."""
+
+    plane: DataPlane
+    primary: str = PRIMARY
+    secondary: str = SECONDARY
+    forward: str = FORWARD_SPEC.name
+    reverse: str = REVERSE_SPEC.name
+
+    def deploy(self) -> None:
+        self.plane.start_cluster(PRIMARY, region="us-east-1")
+        self.plane.start_cluster(SECONDARY, region="us-east-2")
+        self.plane.start_replicator(FORWARD, FORWARD_SPEC)
+
+    def prepare_failback(self) -> None:
+        self.plane.start_replicator(REVERSE, REVERSE_SPEC)
+
+    def end_failback(self) -> None:
+        self.plane.delete_replicator(REVERSE)
+
+    def replicators(self) -> Mapping[str, str]:
+        return {each.spec.name: self.plane.replicator_state(each.arn)[0] for each in self.plane.replicators()}
+
+
 @dataclass
 class Walkthrough:
-    """One run on a data plane without clusters; `run` gives the checks, of which all must hold."""
+    """One run on a pair that is not deployed yet; `run` gives the checks, of which all must hold."""
 
     plane: DataPlane
     console: Console
+    pair: Pair
     checks: list[Check] = field(default_factory=list)
+    seconds: float = 0.0
 
     def run(self) -> list[Check]:
         began = time.monotonic()
         with contextlib.suppress(_NotInTime):
             self._procedure()
         self._count()
-        self._show(time.monotonic() - began)
+        self.seconds = time.monotonic() - began
         return self.checks
 
     def _procedure(self) -> None:
-        plane = self.plane
-        with self._step("Two clusters, one in each Region"):
-            primary = plane.start_cluster(PRIMARY, region="us-east-1")
-            secondary = plane.start_cluster(SECONDARY, region="us-east-2")
-        with self._step("Replicator primary → secondary: EARLIEST, identical names, ENHANCED"):
-            plane.start_replicator(FORWARD, FORWARD_SPEC)
+        plane, pair = self.plane, self.pair
+        with self._step("Two clusters; Replicator primary → secondary: EARLIEST, identical names, ENHANCED"):
+            pair.deploy()
+        primary, secondary = plane.bootstrap(pair.primary), plane.bootstrap(pair.secondary)
         with self._step(f"Primary: topic {TOPIC}, 3 partitions; messages 1 and 2, read by group {GROUP}"):
-            plane.create_topic(PRIMARY, TOPIC, partitions=3, replication_factor=3)
+            plane.create_topic(pair.primary, TOPIC, partitions=3, replication_factor=3)
             produce(primary, TOPIC, ["message 1", "message 2"])
             self._check(
                 f"Primary: {GROUP} reads", ["message 1", "message 2"], sorted(consume(primary, TOPIC, GROUP, 2))
             )
         with self._step("Secondary: the topic without a prefix, both messages, the group's position"):
-            self._wait(lambda: TOPIC in plane.list_topics(SECONDARY), f"{TOPIC} on the secondary")
+            self._wait(lambda: TOPIC in plane.list_topics(pair.secondary), f"{TOPIC} on the secondary")
             self._wait(lambda: len(everything(secondary, TOPIC)) == 2, "messages 1 and 2 on the secondary")
-            self._wait(lambda: self._behind(SECONDARY) == 0, "the group's position on the secondary")
+            self._wait(lambda: self._behind(pair.secondary) == 0, "the group's position on the secondary")
             time.sleep(NEW_GROUP_SECONDS)
-        self._check("Secondary: topics", [TOPIC], plane.list_topics(SECONDARY))
-        self._check("Secondary: groups", [GROUP], sorted(plane.admin(SECONDARY).groups()))
+        self._check("Secondary: topics", [TOPIC], plane.list_topics(pair.secondary))
+        self._check("Secondary: groups", [GROUP], sorted(plane.admin(pair.secondary).groups()))
         with self._step("The Replicator's metrics"):
             for name in ("ReplicationLatency", "MessageLag", "ReplicatorThroughput", "ReplicatorBytesInPerSec"):
-                value = self._wait_metric(name, FORWARD_SPEC.name, lambda _: True)
+                value = self._wait_metric(name, pair.forward, lambda _: True)
                 self.console.print(f"    {name} {value:,.1f}")
 
         with self._step(f"Failover: messages 3 and 4 on the secondary, read there by {GROUP}"):
@@ -110,35 +163,34 @@ class Walkthrough:
             self._check(f"Secondary: {GROUP} reads only", ["message 3", "message 4"], read)
 
         with self._step("Failback: Replicator secondary → primary, until MessageLag is 0"):
-            plane.start_replicator(REVERSE, REVERSE_SPEC)
-            self._wait_metric("MessageLag", REVERSE_SPEC.name, lambda value: value == 0, Topic=TOPIC)
+            pair.prepare_failback()
+            self._wait_metric("MessageLag", pair.reverse, lambda value: value == 0, Topic=TOPIC)
         with self._step("Producers of the secondary stopped; until MaxOffsetLag is 0 on both sides"):
             self._wait(lambda: len(everything(primary, TOPIC)) >= 4, "messages 3 and 4 on the primary")
-            self._wait(lambda: self._behind(SECONDARY) == 0, "the consumers on the secondary")
-            self._wait(lambda: self._behind(PRIMARY) == 0, "the group's position on the primary")
+            self._wait(lambda: self._behind(pair.secondary) == 0, "the consumers on the secondary")
+            self._wait(lambda: self._behind(pair.primary) == 0, "the group's position on the primary")
         with self._step("Consumers on the primary again"):
             self._check(f"Primary: {GROUP} reads again", [], consume(primary, TOPIC, GROUP, 0))
         with self._step("Reverse Replicator removed; the forward one copies on"):
-            plane.delete_replicator(REVERSE)
+            pair.end_failback()
             # A topic of its own: the four messages stay the only ones.
-            plane.create_topic(PRIMARY, "after-failback", partitions=1)
+            plane.create_topic(pair.primary, "after-failback", partitions=1)
             produce(primary, "after-failback", ["still replicated"])
             self._wait(
                 lambda: (
-                    "after-failback" in plane.list_topics(SECONDARY)
+                    "after-failback" in plane.list_topics(pair.secondary)
                     and everything(secondary, "after-failback") == ["still replicated"]
                 ),
                 "a new message on the secondary",
             )
-            rate = self._wait_metric("ReplicatorThroughput", FORWARD_SPEC.name, lambda value: value > 0)
+            rate = self._wait_metric("ReplicatorThroughput", pair.forward, lambda value: value > 0)
             self.console.print(f"    ReplicatorThroughput {rate:,.1f}")
-        self._check("Forward Replicator", ("RUNNING", ""), plane.replicator_state(FORWARD))
-        self._check("Reverse Replicators", 0, len(plane.replicators()) - 1)
+        self._check("Replicators", {pair.forward: "RUNNING"}, dict(pair.replicators()))
 
     def _count(self) -> None:
         """What is there in the end, also when a step never came."""
         messages = Counter(f"message {number}" for number in range(1, 5))
-        for side, arn in (("Primary", PRIMARY), ("Secondary", SECONDARY)):
+        for side, arn in (("Primary", self.pair.primary), ("Secondary", self.pair.secondary)):
             found = Counter(everything(self.plane.bootstrap(arn), TOPIC))
             self._check(f"{side}: messages", 4, found.total())
             self._check(f"{side}: lost", [], sorted(messages - found))
@@ -185,8 +237,8 @@ class Walkthrough:
         self._wait(there, f"{name} of {replicator}")
         return found[0].value
 
-    def _show(self, seconds: float) -> None:
-        table = Table(title=f"Walkthrough, {seconds:.0f} s")
+    def show(self) -> None:
+        table = Table(title=f"Walkthrough, {self.seconds:.0f} s")
         for column in ("Check", "Expected", "Seen", ""):
             table.add_column(column)
         for check in self.checks:

@@ -101,9 +101,9 @@ class Deployment:
 
 
 @contextmanager
-def deployed(folder: Path) -> Iterator[Deployment]:
+def deployed(folder: Path, *, kafka: bool = False) -> Iterator[Deployment]:
     """The deployment in a folder, with its sandbox running. Nothing that it started may outlive it."""
-    with Sandbox(folder) as sandbox:
+    with Sandbox(folder, kafka=kafka) as sandbox:
         # As `make test` has it: the language host that belongs to the engine comes first.
         path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
         pulumi = _Talking(ROOT, folder / "projects", {**sandbox.env, "PATH": path})

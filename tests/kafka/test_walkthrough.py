@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from sandbox.kafka import DataPlane
-from sandbox.kafka.walkthrough import FORWARD_SPEC, REVERSE_SPEC, Walkthrough
+from sandbox.kafka.walkthrough import FORWARD_SPEC, REVERSE_SPEC, BarePair, Walkthrough
 from tests.kafka.test_processes import ROOT, processes_of
 
 pytestmark = pytest.mark.kafka
@@ -34,6 +34,6 @@ def test_the_walkthrough_fails_when_the_loop_filter_is_broken(folder: Path, monk
         monkeypatch.setattr(f"sandbox.kafka.walkthrough.{name}", broken)
     monkeypatch.setattr("sandbox.kafka.walkthrough.PATIENCE", 10)
     with DataPlane(folder) as plane:
-        checks = Walkthrough(plane, Console(file=StringIO())).run()
+        checks = Walkthrough(plane, Console(file=StringIO()), BarePair(plane)).run()
     failed = {check.what for check in checks if not check.holds}
     assert "Primary: twice" in failed
