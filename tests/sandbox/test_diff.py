@@ -76,6 +76,15 @@ def test_a_change_of_a_cluster(east: Client, network: Network, path: str, value:
     assert cost(east, made, changed(inputs, path, value)) == expected
 
 
+def test_a_subnet_less_replaces_a_cluster(east: Client, network: Network) -> None:
+    inputs = cluster_inputs(network)
+    made = east.make(msk.Cluster, "c", inputs)
+    fewer = changed(inputs, "brokerNodeGroupInfo.clientSubnets", network.subnet_ids[:2])
+    diff = east.diff(made, fewer)
+    assert list(diff.replaces) == ["brokerNodeGroupInfo.clientSubnets[0]"]
+    assert diff.detailedDiff["brokerNodeGroupInfo.clientSubnets[0]"].kind == proto.PropertyDiff.DELETE_REPLACE
+
+
 def test_the_order_of_a_clusters_subnets_does_not_matter(east: Client, network: Network) -> None:
     inputs = cluster_inputs(network)
     made = east.make(msk.Cluster, "c", inputs)
@@ -148,6 +157,13 @@ GROUPS = f"{INFO}.consumerGroupReplications[0]"
 def test_a_change_of_a_replicator(pair: Pair, path: str, value: Any, expected: str) -> None:
     made = pair.replicator()
     assert cost(pair.target, made, changed(pair.inputs(), path, value)) == expected
+
+
+def test_an_object_that_is_not_known_yet_replaces_for_what_is_in_it(pair: Pair) -> None:
+    made = pair.replicator()
+    diff = pair.target.diff(made, changed(pair.inputs(), INFO, UNKNOWN))
+    assert f"{INFO}.sourceKafkaClusterArn" in diff.replaces
+    assert f"{INFO}.sourceKafkaClusterAlias" not in diff.detailedDiff
 
 
 def test_the_two_clusters_of_a_replicator_are_compared_by_position(pair: Pair) -> None:
