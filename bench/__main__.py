@@ -118,8 +118,8 @@ def unit_suite(runs: int) -> Iterator[Figure]:
 def growth(runs: int) -> Iterator[Figure]:
     """What topics cost: the price of one between 10 and 100, against the price of one between 100 and 700.
 
-    Without checkpoints: Pulumi's file backend writes the whole state after every step, whatever the program, so that its
-    own part grows with the square (measured: `up` with 700 topics 57 s with checkpoints, 11 s without).
+    Without checkpoints: Pulumi's file backend writes the whole state after every step, whatever the program, so that
+    its own part grows with the square (measured: `up` with 700 topics 57 s with checkpoints, 11 s without).
     """
     env = {"PULUMI_SKIP_CHECKPOINTS": "true"}
     seconds: dict[str, dict[int, float]] = {"preview": {}, "up": {}}
