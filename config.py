@@ -190,7 +190,7 @@ class PairSettings(Checked):
     @property
     def hosts_replicator(self) -> bool:
         """Whether this stack's cluster is the target of an active flow: a Replicator lives in its target's Region."""
-        return (self.peer_role, self.role) in flows(self.direction)
+        return bool(hosted(self.direction, self.role))
 
     @property
     def replicator_name(self) -> str:
@@ -212,6 +212,11 @@ def flows(direction: str) -> frozenset[tuple[str, str]]:
     return frozenset(
         {"primary-to-secondary": {forward}, "secondary-to-primary": {reverse}}.get(direction, {forward, reverse})
     )
+
+
+def hosted(direction: str, role: str) -> frozenset[tuple[str, str]]:
+    """The flows of a direction whose Replicator the stack of a role hosts: those that end in its cluster."""
+    return frozenset(flow for flow in flows(direction) if flow[1] == role)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pulumi
 
-from config import PairSettings, flows
+from config import PairSettings, flows, hosted
 
 
 class Peer:
@@ -54,8 +54,7 @@ def disagreement(settings: PairSettings, peer_direction: str | None) -> str | No
     """
     if peer_direction is None:
         return None
-    running = {flow for flow in flows(settings.direction) if flow[1] == settings.role}
-    running |= {flow for flow in flows(peer_direction) if flow[1] == settings.peer_role}
+    running = hosted(settings.direction, settings.role) | hosted(peer_direction, settings.peer_role)
     both = f"direction is {settings.direction!r} here and {peer_direction!r} in the stack {settings.peer_stack!r}"
     if not running:
         return (
