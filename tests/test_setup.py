@@ -461,3 +461,8 @@ def test_no_file_names_a_package_registry() -> None:
         content = (ROOT / name).read_bytes() if (ROOT / name).is_file() else b""
         found = [registry for registry in names if registry.encode() in content]
         assert not found, f"{name} names {found}"
+
+
+def test_pulumi_yaml_asks_for_the_oldest_cli_that_set_up_takes() -> None:
+    oldest = ".".join(map(str, bootstrap.MINIMUM_CLI))
+    assert f'requiredPulumiVersion: ">={oldest}"' in (ROOT / "Pulumi.yaml").read_text().splitlines()
