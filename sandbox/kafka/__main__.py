@@ -8,9 +8,10 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from sandbox.kafka.pair import BarePair
 from sandbox.kafka.plane import DataPlane, DataPlaneError
 from sandbox.kafka.runtime import RuntimeMissing, ensure_runtime, write_lock
-from sandbox.kafka.walkthrough import BarePair, Walkthrough
+from sandbox.kafka.walkthrough import Walkthrough
 
 
 @click.group()

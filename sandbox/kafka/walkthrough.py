@@ -3,47 +3,25 @@
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
 from rich.console import Console
 from rich.table import Table
 
 from sandbox.kafka.clients import consume, everything, produce
 from sandbox.kafka.metrics import DataPoint
+from sandbox.kafka.pair import Pair
 from sandbox.kafka.plane import DataPlane
-from sandbox.kafka.settings import NEW_GROUP_SECONDS, ReplicatorSpec
+from sandbox.kafka.settings import NEW_GROUP_SECONDS
 
-PRIMARY: Final = "arn:aws:kafka:us-east-1:123456789012:cluster/msk-dr-primary/11111111-1111-1111-1111-111111111111-1"
-SECONDARY: Final = (
-    "arn:aws:kafka:us-east-2:123456789012:cluster/msk-dr-secondary/22222222-2222-2222-2222-222222222222-2"
-)
-FORWARD: Final = "arn:aws:kafka:us-east-2:123456789012:replicator/msk-dr-to-secondary/33333333-3333"
-REVERSE: Final = "arn:aws:kafka:us-east-1:123456789012:replicator/msk-dr-to-primary/44444444-4444"
 TOPIC: Final = "customer"
 GROUP: Final = "msk-consumer"
 
 PATIENCE: Final = 60.0
 """Seconds until a step that waits gives up."""
-
-FORWARD_SPEC: Final = ReplicatorSpec(
-    name="msk-dr-to-secondary",
-    region="us-east-2",
-    source_arn=PRIMARY,
-    target_arn=SECONDARY,
-    source_alias="msk-dr-primary",
-    target_alias="msk-dr-secondary",
-)
-REVERSE_SPEC: Final = ReplicatorSpec(
-    name="msk-dr-to-primary",
-    region="us-east-1",
-    source_arn=SECONDARY,
-    target_arn=PRIMARY,
-    source_alias="msk-dr-secondary",
-    target_alias="msk-dr-primary",
-)
 
 
 class _NotInTime(Exception):
@@ -61,59 +39,6 @@ class Check:
     @property
     def holds(self) -> bool:
         return self.expected == self.seen
-
-
-class Pair(Protocol):
-    """What the procedure is about, and how it is changed on the way. Clusters by ARN, Replicators by name."""
-
-    @property
-    def primary(self) -> str: ...
-
-    @property
-    def secondary(self) -> str: ...
-
-    @property
-    def forward(self) -> str: ...
-
-    @property
-    def reverse(self) -> str: ...
-
-    def deploy(self) -> None:
-        """Two clusters, and the forward Replicator."""
-
-    def prepare_failback(self) -> None:
-        """Adds the reverse Replicator."""
-
-    def end_failback(self) -> None:
-        """Removes the reverse Replicator."""
-
-    def replicators(self) -> Mapping[str, str]:
-        """The state of every Replicator that there is."""
-
-
-@dataclass(frozen=True)
-class BarePair:
-    """A pair made of the data plane alone, without an API and without a program."""
-
-    plane: DataPlane
-    primary: str = PRIMARY
-    secondary: str = SECONDARY
-    forward: str = FORWARD_SPEC.name
-    reverse: str = REVERSE_SPEC.name
-
-    def deploy(self) -> None:
-        self.plane.start_cluster(PRIMARY, region="us-east-1")
-        self.plane.start_cluster(SECONDARY, region="us-east-2")
-        self.plane.start_replicator(FORWARD, FORWARD_SPEC)
-
-    def prepare_failback(self) -> None:
-        self.plane.start_replicator(REVERSE, REVERSE_SPEC)
-
-    def end_failback(self) -> None:
-        self.plane.delete_replicator(REVERSE)
-
-    def replicators(self) -> Mapping[str, str]:
-        return {each.spec.name: self.plane.replicator_state(each.arn)[0] for each in self.plane.replicators()}
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """The data part of the published procedure, as `python -m sandbox.kafka walkthrough` runs it."""
 
+import dataclasses
 import subprocess
 import sys
 import time
@@ -10,7 +11,8 @@ import pytest
 from rich.console import Console
 
 from sandbox.kafka import DataPlane
-from sandbox.kafka.walkthrough import FORWARD_SPEC, REVERSE_SPEC, BarePair, Walkthrough
+from sandbox.kafka.pair import FORWARD_SPEC, REVERSE_SPEC, BarePair
+from sandbox.kafka.walkthrough import Walkthrough
 from tests.kafka.test_processes import ROOT, processes_of
 
 pytestmark = pytest.mark.kafka
@@ -27,13 +29,9 @@ def test_the_walkthrough_holds_within_three_minutes_and_leaves_nothing(folder: P
 
 
 def test_the_walkthrough_fails_when_the_loop_filter_is_broken(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import dataclasses
-
-    for name, spec in (("FORWARD_SPEC", FORWARD_SPEC), ("REVERSE_SPEC", REVERSE_SPEC)):
-        broken = dataclasses.replace(spec, drop_returning=False)
-        monkeypatch.setattr(f"sandbox.kafka.walkthrough.{name}", broken)
+    forward, reverse = (dataclasses.replace(spec, drop_returning=False) for spec in (FORWARD_SPEC, REVERSE_SPEC))
     monkeypatch.setattr("sandbox.kafka.walkthrough.PATIENCE", 10)
     with DataPlane(folder) as plane:
-        checks = Walkthrough(plane, Console(file=StringIO()), BarePair(plane)).run()
+        checks = Walkthrough(plane, Console(file=StringIO()), BarePair(plane, forward, reverse)).run()
     failed = {check.what for check in checks if not check.holds}
     assert "Primary: twice" in failed
