@@ -12,8 +12,8 @@ import pytest
 
 from sandbox.kafka import DataPlane, DataPlaneError
 from sandbox.kafka.clients import everything, produce
+from sandbox.kafka.pair import FORWARD, FORWARD_SPEC, PRIMARY, SECONDARY
 from sandbox.kafka.processes import Process
-from sandbox.kafka.walkthrough import FORWARD, FORWARD_SPEC, PRIMARY, SECONDARY
 from tests.kafka.conftest import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
