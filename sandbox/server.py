@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
-import sys
+import random
+import socket
 from collections.abc import Callable, Mapping
 from concurrent import futures
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import grpc
 from pulumi.runtime.proto import provider_pb2_grpc
@@ -19,15 +20,20 @@ from sandbox.aws import HANDLERS, ssm
 from sandbox.aws.base import Handler
 from sandbox.cloud import Aws, Call, Cloud
 from sandbox.faults import Trigger, When
+from sandbox.folder import MadeAs, Server, announce, enter, environment, leave
 from sandbox.provider import Provider
 from sandbox.state import GLOBAL, Record
 
 if TYPE_CHECKING:
+    from sandbox.api.context import Timing
     from sandbox.api.server import Api
     from sandbox.kafka import DataPlane
 
 _MAXIMUM_MESSAGE = 400 * 1024 * 1024  # the engine's own limit
 _THREADS = 16
+_LOOPBACK = "127.0.0.1"
+_API_PORTS = range(12_000, 20_000)
+"""Below the brokers' ports and those of outgoing connections, so that a remembered one stays free."""
 
 
 class Sandbox:
@@ -36,48 +42,66 @@ class Sandbox:
         with Sandbox(folder) as sandbox:
             subprocess.run(["pulumi", "up"], env={**os.environ, **sandbox.env})
 
-    State and asked-for faults stay in the folder, so the next `Sandbox` on it goes on where this one stopped. Raises
-    RuntimeError when another one is using the folder.
+    State and asked-for faults stay in the folder, so the next `Sandbox` on it goes on where this one stopped, at the
+    same ports if nobody took them meanwhile. Raises RuntimeError when another one is using the folder, and when the
+    folder was made in the other mode.
 
     With `kafka` the clusters are brokers and the Replicators copy: the MSK resources are then made through the AWS API
-    that `api` serves, in the Regions that it has, and `plane` is what runs behind it.
+    that `api` serves, in the Regions that it has, and `plane` is what runs behind it. `timing` is how long creations,
+    updates and deletions take there.
     """
 
-    def __init__(self, folder: Path, *, port: int = 0, seed: str = "msk-dr", kafka: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        port: int = 0,
+        seed: str = "msk-dr",
+        kafka: bool = False,
+        timing: Timing | None = None,
+    ) -> None:
         self.folder = Path(folder).resolve()
         self._wanted_port = port
         self._seed = seed
         self._kafka = kafka
+        self._timing = timing
         self._lock: IO[str] | None = None
         self._server: grpc.Server | None = None
         self._threads: futures.ThreadPoolExecutor | None = None
         self._cloud: Cloud | None = None
         self._plane: DataPlane | None = None
         self._api: Api | None = None
+        self._served: frozenset[str] = frozenset()
         self.port = 0
 
     def __enter__(self) -> Sandbox:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = _locked(self.folder)
+        self._lock, made = enter(self.folder, kafka=self._kafka)
         try:
-            self._serve()
+            self._serve(made)
         except BaseException:
             self.__exit__(None, None, None)
             raise
         return self
 
-    def _serve(self) -> None:
-        self._cloud = Cloud(self.folder, self._seed)
-        options = [("grpc.max_receive_message_length", _MAXIMUM_MESSAGE), ("grpc.so_reuseport", 0)]
-        handlers = {**HANDLERS, **self._behind_the_api(self._cloud)} if self._kafka else HANDLERS
+    def _serve(self, made: MadeAs) -> None:
         self._threads = futures.ThreadPoolExecutor(_THREADS)
+        options = [("grpc.max_receive_message_length", _MAXIMUM_MESSAGE), ("grpc.so_reuseport", 0)]
         self._server = grpc.server(self._threads, options=options)
+        # First of all: a port that is taken is known at once.
+        wanted = self._wanted_port or (made.port if _is_free(made.port) else 0)
+        self.port = self._server.add_insecure_port(f"{_LOOPBACK}:{wanted}")
+        self._cloud = Cloud(self.folder, self._seed)
+        handlers = {**HANDLERS, **self._behind_the_api(self._cloud, made)} if self._kafka else HANDLERS
         provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(self._cloud, handlers), self._server)
-        self.port = self._server.add_insecure_port(f"127.0.0.1:{self._wanted_port}")
         self._server.start()
-        (self.folder / "server.json").write_text(json.dumps({"pid": os.getpid(), "port": self.port}) + "\n")
+        server = Server(os.getpid(), self.port)
+        if self._api is not None and self._plane is not None:
+            server = replace(server, endpoint=self._api.endpoint, tools=str(self._plane.tools()))
+        api_port = urlsplit(server.endpoint or "").port or 0
+        replace(made, port=self.port, api_port=api_port).write(self.folder)
+        announce(self.folder, server)
 
-    def _behind_the_api(self, cloud: Cloud) -> Mapping[str, Handler]:
+    def _behind_the_api(self, cloud: Cloud, made: MadeAs) -> Mapping[str, Handler]:
         """Starts the API with Kafka behind it; the types that are served through it, by type token."""
         # Here, because moto takes seconds to be imported and nothing else needs it.
         from sandbox.account import CloudAccount
@@ -88,14 +112,17 @@ class Sandbox:
         from sandbox.kafka import DataPlane
 
         self._plane = DataPlane(self.folder / "kafka")
-        api = Api(self.folder / "api", self._plane, account=CloudAccount(cloud))
+        port = made.api_port if _is_free(made.api_port) else _free_port()
+        account = CloudAccount(cloud)
+        api = Api(self.folder / "api", self._plane, port=port, timing=self._timing, account=account)
         api.start()
         self._api = api
         cloud.used_elsewhere = api.uses
+        self._served = frozenset((*REGIONS, GLOBAL))
         # What was asked for while no API ran.
         for region in api.down - cloud.faults.down:
             api.heal(region)
-        for region in cloud.faults.down & {*REGIONS, GLOBAL} - api.down:
+        for region in cloud.faults.down & self._served - api.down:
             api.fail(region)
         return {handler.kind: handler for handler in handlers(MskClient(api.endpoint, REGIONS))}
 
@@ -113,9 +140,8 @@ class Sandbox:
             self._threads.shutdown()
         if self._cloud is not None:
             self._cloud.close()
-        (self.folder / "server.json").unlink(missing_ok=True)
         if self._lock is not None:
-            self._lock.close()
+            leave(self.folder, self._lock)
         self._server = self._threads = self._api = self._plane = self._cloud = self._lock = None
 
     @property
@@ -148,12 +174,12 @@ class Sandbox:
         with self.cloud.lock:
             self.cloud.region(region)
             self.cloud.faults.fail(region)
-        if self._api is not None:
+        if self._api is not None and region in self._served:
             self._api.fail(region)
 
     def heal(self, region: str) -> None:
         # Not under the cloud's lock: what starts again may have to look something up.
-        if self._api is not None:
+        if self._api is not None and region in self._served:
             self._api.heal(region)
         with self.cloud.lock:
             self.cloud.faults.heal(region)
@@ -207,51 +233,17 @@ class Sandbox:
             self.cloud.faults.add(trigger)
 
 
-def environment(folder: Path, port: int) -> dict[str, str]:
-    """Variables for the Pulumi CLI: the attached provider, a private home and state, and no network."""
-    home, state = folder / "pulumi", folder / "backend"
-    for needed in (home, state):
-        needed.mkdir(parents=True, exist_ok=True)
-    return {
-        # Credentials that no AWS would accept, should anything ever reach it.
-        "AWS_ACCESS_KEY_ID": "sandbox",
-        "AWS_SECRET_ACCESS_KEY": "sandbox",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "PULUMI_BACKEND_URL": f"file://{state}",
-        "PULUMI_CONFIG_PASSPHRASE": "",
-        "PULUMI_DEBUG_PROVIDERS": f"aws:{port}",
-        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-        "PULUMI_DISABLE_REGISTRY_RESOLVE": "true",
-        "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
-        "PULUMI_HOME": str(home),
-        "PULUMI_PYTHON_CMD": sys.executable,
-        "PULUMI_SKIP_UPDATE_CHECK": "true",
-    }
+def _free_port() -> int:
+    return next(port for port in random.sample(_API_PORTS, len(_API_PORTS)) if _is_free(port))
 
 
-def running(folder: Path) -> dict[str, int] | None:
-    """Process id and port of the sandbox that is using the folder, or None."""
-    file = folder / "server.json"
-    if not file.exists():
-        return None
-    try:
-        _locked(folder).close()
-    except RuntimeError:
-        answer: dict[str, int] = json.loads(file.read_text())
-        return answer
-    # Its process died without cleaning up; the id in the file may belong to somebody else by now.
-    file.unlink(missing_ok=True)
-    return None
-
-
-def _locked(folder: Path) -> IO[str]:
-    """Takes the folder for this process, until the file is closed."""
-    file = (folder / "lock").open("w")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
-        raise RuntimeError(
-            f"{folder} is in use by another sandbox; stop it with `python -m sandbox down` or take another folder"
-        ) from error
-    return file
+def _is_free(port: int) -> bool:
+    """Whether a server could listen there; no port at all counts as one."""
+    with socket.socket() as probe:
+        # As a server does it: a connection that was just closed does not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_LOOPBACK, port))
+        except OSError:
+            return False
+        return port > 0
