@@ -22,7 +22,7 @@ from sandbox.kafka import settings
 from sandbox.kafka.connect import Worker
 from sandbox.kafka.metrics import DataPoint, Meter
 from sandbox.kafka.processes import Process, wait_for
-from sandbox.kafka.runtime import KafkaRuntime, ensure_runtime
+from sandbox.kafka.runtime import STARTED_BY, KafkaRuntime, ensure_runtime
 from sandbox.kafka.settings import ReplicatorSpec
 from sandbox.kafka.tools import write_tools
 from sandbox.kafka.topics import Admin, ClusterUnavailable, Topic
@@ -537,6 +537,7 @@ class DataPlane:
         (home / "log4j2.properties").write_text(_LOGGING)
         options: list[str | Path] = [
             runtime.java,
+            STARTED_BY,
             f"-Xmx{_HEAP}",
             *_JVM,
             "-Dlog4j2.configurationFile=log4j2.properties",

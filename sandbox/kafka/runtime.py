@@ -46,6 +46,9 @@ LOCK: Final = Path(__file__).with_name("kafka.lock")
 MINIMUM_JAVA: Final = 17
 """Kafka 4 brokers need Java 17 (upgrade notes of Apache Kafka 4.0, 2025-03)."""
 
+STARTED_BY: Final = f"-Dmsk-dr.started-by={sys.prefix}"
+"""On every Java command line: tells which checkout a process belongs to, whatever Java it is."""
+
 _ATTEMPTS: Final = 3
 
 
