@@ -1,9 +1,9 @@
 """`make setup`: toolchain/bootstrap.py run as a user runs it, on machines that have more or less.
 
 A machine here is a PATH with nothing on it but what a test puts there. `uv`, `go` and `pulumi` are small scripts that
-note how they were called; the processes, signals, locks, links and the HTTP request are real. What these tests cannot
-show is that Pulumi's own installer, a real Go and a real package index play their parts: CI shows that, on a machine
-with an empty cache.
+note how they were called, and so is the clone's `sandbox.kafka`; the processes, signals, locks, links and the HTTP
+request are real. What these tests cannot show is that Pulumi's own installer, a real Go and real package indexes play
+their parts: CI shows that, on a machine with an empty cache.
 """
 
 import ast
@@ -64,6 +64,21 @@ done
 """
 
 
+KAFKA = """
+import os, sys
+from pathlib import Path
+home = Path(os.environ["HOME"])
+with (home / "calls").open("a") as calls: print("kafka", *sys.argv[1:], file=calls)
+if os.environ.get("KAFKA_ENDS_WITH"): sys.exit("Error: jspecify is not to be had")
+for name in ("java", "jars"): (home / name).touch(); print(home / name)
+"""
+
+SANDBOX = """
+import sys
+def main(prog_name): print(prog_name, *sys.argv[1:], "from", sys.path[0])
+"""
+
+
 class Machine:
     """A fresh clone, an empty home, and a PATH with a shell's bare necessities and curl."""
 
@@ -91,6 +106,11 @@ class Machine:
         clone = self.folder / name
         shutil.copytree(ROOT / "toolchain", clone / "toolchain", ignore=shutil.ignore_patterns("__pycache__"))
         (clone / "requirements.txt").write_text("package==1.0\n")
+        kafka = clone / "sandbox" / "kafka"
+        kafka.mkdir(parents=True)
+        (kafka / "kafka.lock").write_text("group:jar:1.0 0123\n")
+        (kafka / "__main__.py").write_text(KAFKA)
+        (clone / "sandbox" / "__main__.py").write_text(SANDBOX)
         return clone
 
     def has(self, name: str, script: str, folder: Path | None = None) -> Path:
@@ -314,6 +334,69 @@ def test_another_pin_is_another_place_in_the_cache(tmp_path: Path) -> None:
             file.write("// changed\n")
         assert checkout.cli_home() not in before
         before.add(checkout.cli_home())
+
+
+# The sandbox
+
+
+def test_kafka_is_fetched_with_the_packages_and_only_then(machine: Machine) -> None:
+    machine.has_cli("v3.260.0")
+    done = machine.set_up()
+    assert "  Kafka: ready, 0 s\n" in done.stdout
+    assert machine.calls("kafka") == ["kafka setup"]
+    machine.set_up("--quiet")
+    assert machine.calls("kafka") == ["kafka setup"]
+
+
+@pytest.mark.parametrize("name", ["java", "jars"])
+def test_kafka_that_was_removed_from_the_cache_is_noticed(machine: Machine, name: str) -> None:
+    machine.has_cli("v3.260.0")
+    machine.set_up()
+    (machine.home / name).unlink()
+    assert machine.set_up().returncode == 0
+    assert machine.calls("kafka") == ["kafka setup"] * 2
+
+
+def test_another_lock_of_jars_is_fetched(machine: Machine) -> None:
+    machine.has_cli("v3.260.0")
+    machine.set_up()
+    (machine.clone / "sandbox" / "kafka" / "kafka.lock").write_text("group:jar:2.0 4567\n")
+    assert machine.set_up().returncode == 0
+    assert machine.calls("kafka") == ["kafka setup"] * 2
+
+
+def test_kafka_that_is_not_to_be_had_is_said_with_a_way_out(machine: Machine) -> None:
+    machine.has_cli("v3.260.0")
+    done = machine.set_up(KAFKA_ENDS_WITH="1")
+    assert done.returncode == 1
+    assert "  Python packages: in step with the lock, 0 s\n  Kafka: failed, see below.\n" in done.stdout
+    for part in (
+        "Error: jspecify is not to be had",
+        "let this machine reach a Maven repository",
+        "Then run `make setup`",
+    ):
+        assert part in done.stderr
+    assert machine.set_up().returncode == 0, "the next run tries again"
+
+
+def test_without_the_packages_kafka_is_not_tried(machine: Machine) -> None:
+    machine.has_cli("v3.260.0")
+    assert machine.set_up(SYNC_ENDS_WITH="1").returncode == 1
+    assert machine.calls("kafka") == []
+
+
+def test_the_command_sandbox_works_from_any_folder_with_the_checkouts_python(tmp_path: Path) -> None:
+    machine = Machine(tmp_path / "it's a folder")
+    machine.has("uv", UV)
+    machine.has_cli("v3.260.0")
+    assert machine.set_up().returncode == 0
+    launcher = machine.clone / ".venv" / "bin" / "sandbox"
+    (machine.home / "sandbox.py").write_text("raise ImportError('the wrong one')\n")
+    said = subprocess.run([launcher, "up", "a b"], cwd=machine.home, capture_output=True, text=True, check=True).stdout
+    assert said == f"sandbox up a b from {machine.clone}\n"
+    launcher.unlink()
+    machine.set_up("--quiet")
+    assert launcher.exists()
 
 
 # Again, interrupted, at the same time

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Sets this checkout up: the locked Python packages in `.venv`, and the Pulumi CLI as `.venv/bin/pulumi`.
+"""Sets this checkout up: the locked Python packages in `.venv`, the Pulumi CLI as `.venv/bin/pulumi`, the sandbox's
+command as `.venv/bin/sandbox`, and Kafka for it.
 
 It runs before anything is installed, so it needs nothing but Python itself. Run it as often as you like (every
 `make` target does): when there is nothing to do it takes a fraction of a second and no network.
@@ -8,7 +9,8 @@ The Pulumi CLI comes from the first of these that works:
   1. the `pulumi` on PATH, when it is recent enough;
   2. Pulumi's official installer;
   3. a build with Go from the versions pinned in `toolchain/`: minutes, but it needs only a Go module proxy.
-What 2 and 3 give is kept in the user's cache folder under a hash of the pins, so a second checkout takes seconds.
+What 2 and 3 give is kept in the user's cache folder under a hash of the pins, so a second checkout takes seconds. Jars
+of Kafka are kept there too; Java is the one on PATH when it is recent enough, else a package's.
 """
 
 import sys
@@ -30,6 +32,7 @@ import json
 import os
 import platform
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -97,6 +100,8 @@ class Checkout:
         self.uv_pin = root / "toolchain" / "uv.txt"
         self.engine = root / "toolchain" / "engine"
         self.host = root / "toolchain" / "python-host"
+        self.kafka_lock = root / "sandbox" / "kafka" / "kafka.lock"
+        self.launcher = self.bin / "sandbox"
 
     def cli_version(self) -> str:
         """The version of the CLI that is installed or built here, such as `3.259.0`."""
@@ -113,7 +118,7 @@ class Checkout:
 
     def key(self) -> str:
         """What the finished set-up depends on: a change of any of it sets up again."""
-        files = (self.requirements, self.uv_pin, Path(__file__))
+        files = (self.requirements, self.uv_pin, self.kafka_lock, Path(__file__))
         return digest(*(file.read_bytes() for file in files), self.cli_home().name, str(sys.implementation.cache_tag))
 
 
@@ -562,6 +567,39 @@ def provide_packages(checkout: Checkout, progress: Progress) -> str:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+# The sandbox
+
+
+def provide_kafka(checkout: Checkout, progress: Progress) -> tuple[list[str], str]:
+    """Java and the folder of Kafka's jars, and how long it took. The sandbox fetches and checks them by itself, which
+    needs the packages."""
+    began = time.monotonic()
+    setup: Command = [checkout.bin / "python", "-m", "sandbox.kafka", "setup"]
+    try:
+        said = run("Kafka", setup, progress, cwd=checkout.root)
+    except SetupError as error:
+        raise SetupError(
+            f"Kafka, for the sandbox, is missing:\n  {error}\n"
+            "Most often this mends it:\n"
+            "  - let this machine reach a Maven repository (~/.m2/settings.xml names a mirror of your own)"
+        ) from error
+    return said.splitlines()[-2:], f"ready, {spoken(time.monotonic() - began)}"
+
+
+def write_launcher(checkout: Checkout) -> None:
+    """Puts the command `sandbox` beside `pulumi`: it works from any folder, with nothing of the caller's Python."""
+    program = (
+        f"import sys; sys.path.insert(0, {str(checkout.root)!r}); "
+        'from sandbox.__main__ import main; main(prog_name="sandbox")'
+    )
+    command = shlex.join([str(checkout.bin / "python"), "-I", "-c", program])
+    fresh = checkout.launcher.with_name("sandbox.new")
+    fresh.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+    fresh.chmod(0o755)
+    fresh.replace(checkout.launcher)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
 # All of it
 
 
@@ -599,18 +637,29 @@ def is_done(checkout: Checkout) -> bool:
     except (OSError, ValueError):
         return False
     cli = fingerprint(checkout.bin / CLI_FILES[0])
-    linked = bool(cli) and (checkout.bin / "uv").exists()
-    return linked and stamp == {"key": checkout.key(), "cli": cli} and made_for_this_python(checkout.venv)
+    linked = bool(cli) and (checkout.bin / "uv").exists() and checkout.launcher.exists()
+    kafka = stamp.get("kafka", [])
+    there = len(kafka) == 2 and all(map(os.path.exists, kafka))
+    expected = {"key": checkout.key(), "cli": cli, "kafka": kafka}
+    return linked and there and stamp == expected and made_for_this_python(checkout.venv)
 
 
 def set_up(checkout: Checkout, progress: Progress) -> None:
-    """Does what is missing. Both halves are tried, so that everything that is missing is said at once."""
+    """Does what is missing. All parts are tried, so that everything that is missing is said at once."""
     failures = []
+    kafka: list[str] = []
     try:
         progress.line("  Python packages: " + provide_packages(checkout, progress))
     except SetupError as error:
         progress.line("  Python packages: failed, see below.")
         failures.append(str(error))
+    else:
+        try:
+            kafka, took = provide_kafka(checkout, progress)
+            progress.line("  Kafka: " + took)
+        except SetupError as error:
+            progress.line("  Kafka: failed, see below.")
+            failures.append(str(error))
     try:
         cli, origin = provide_cli(checkout, progress)
         progress.line(f"  Pulumi CLI: {dotted(cli_version(cli))} {origin}")
@@ -620,7 +669,8 @@ def set_up(checkout: Checkout, progress: Progress) -> None:
     if failures:
         raise SetupError("\n\n".join(failures))
     link_cli(cli, checkout)
-    finished = {"key": checkout.key(), "cli": fingerprint(checkout.bin / CLI_FILES[0])}
+    write_launcher(checkout)
+    finished = {"key": checkout.key(), "cli": fingerprint(checkout.bin / CLI_FILES[0]), "kafka": kafka}
     checkout.stamp.write_text(json.dumps(finished) + "\n")
 
 
@@ -642,7 +692,7 @@ def main() -> None:
 
     checkout = Checkout(Path(__file__).resolve().parent.parent, user_cache())
     progress = Progress(sys.stdout)
-    ready = "Ready: .venv/bin/python, .venv/bin/pulumi."
+    ready = "Ready: .venv/bin/python, .venv/bin/pulumi, .venv/bin/sandbox."
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, stop)
     try:
