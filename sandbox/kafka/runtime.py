@@ -156,7 +156,7 @@ def _java_version(java: str) -> int | None:
 @contextmanager
 def _one_at_a_time(folder: Path) -> Iterator[None]:
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as handle:
+    with (folder.parent / f"{folder.name}.lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
@@ -164,16 +164,25 @@ def _one_at_a_time(folder: Path) -> Iterator[None]:
 def _download(folder: Path, console: Console) -> None:
     """Fills `folder` with the lock's jars; it appears whole or not at all."""
     wanted = pins()
+    for left_over in folder.parent.glob(f"{folder.name}-*"):
+        shutil.rmtree(left_over, ignore_errors=True)  # of a download that was killed
     # Beside its final place, so that the last step is a rename.
     with tempfile.TemporaryDirectory(prefix=f"{folder.name}-", dir=folder.parent) as staging:
         done = Path(staging, "jars")
         done.mkdir()
         columns = (TextColumn("Kafka {task.fields[version]}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=console) as progress, ThreadPoolExecutor(max_workers=6) as pool:
-            bar = progress.add_task("", total=len(wanted), version=KAFKA_VERSION)
-            for job in as_completed([pool.submit(_fetch, pin, Path(staging), done) for pin in wanted]):
-                job.result()
-                progress.advance(bar)
+        pool = ThreadPoolExecutor(max_workers=6)
+        try:
+            with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+                bar = progress.add_task("", total=len(wanted), version=KAFKA_VERSION)
+                jobs = as_completed([pool.submit(_fetch, pin, Path(staging), done) for pin in wanted])
+                for count, job in enumerate(jobs, start=1):
+                    job.result()
+                    progress.advance(bar)
+                    if not console.is_terminal and (count % 10 == 0 or count == len(wanted)):
+                        console.print(f"Kafka {KAFKA_VERSION}: {count} of {len(wanted)} jars")
+        finally:
+            pool.shutdown(cancel_futures=True)
         done.rename(folder)
 
 
