@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import click
 import psutil
+from click.core import ParameterSource
 from rich.console import Console
 from rich.table import Table
 
@@ -73,8 +74,12 @@ class Context:
 
 
 def _prog() -> str:
-    """The command as it was typed."""
-    return click.get_current_context().find_root().info_name or "sandbox"
+    """The command as it was typed, up to the name of what to do."""
+    root = click.get_current_context().find_root()
+    typed = root.info_name or "sandbox"
+    if root.get_parameter_source("folder") is ParameterSource.COMMANDLINE:
+        typed += f" --folder {shlex.quote(str(root.params['folder']))}"
+    return typed
 
 
 @contextmanager
@@ -143,9 +148,10 @@ def _start_options(command: Any) -> Any:
 @_start_options
 @click.pass_obj
 def up(context: Context, /, kafka: bool | None, port: int, **seconds: float | None) -> None:
-    """Start it in the background, and return once it answers.
+    """Start it in the background.
 
-    What an earlier one kept (`down --keep`) is there again. Times are for MSK alone; they need Kafka.
+    Returns once it answers. What an earlier one kept (`down --keep`) is there again. Times are for MSK alone, which is
+    served with Kafka.
     """
     console = _console(stderr=True)
     new = not self_made(context.folder)
@@ -328,9 +334,10 @@ def _log_to(file: Path | None, quiet: bool) -> None:
 @click.option("--keep", is_flag=True, help="Keep what exists (state, messages, stacks) for the next `up`.")
 @click.pass_obj
 def down(context: Context, keep: bool) -> None:
-    """Stop it, and remove all that it made: clusters, messages, stacks, logs.
+    """Stop it and remove what it made.
 
-    Files of others in the folder stay. It also tidies up after a sandbox that was killed.
+    Clusters, messages, stacks, logs: nothing is left, but files of others in the folder stay. It also tidies up after a
+    sandbox that was killed.
     """
     pid = _stop(context)
     said = f"stopped process {pid}" if pid else "not running"
@@ -378,7 +385,10 @@ def _alive(process: psutil.Process) -> bool:
 @click.option("--types", is_flag=True, help="Resources by type, too.")
 @click.pass_obj
 def status(context: Context, types: bool) -> None:
-    """Show whether it runs, what exists in each Region, and the faults asked for."""
+    """Show whether it runs, and what exists.
+
+    Regions with the number of their resources, clusters and Replicators with their states, and the faults asked for.
+    """
     console = _console()
     console.print(NOTICE)
     server, made = folders.running(context.folder), MadeAs.read(context.folder)
@@ -455,10 +465,10 @@ def _name(msk: dict[str, Any]) -> str:
 @click.option("--kafka", is_flag=True, help="The logs of brokers and Replicators instead: files and their last lines.")
 @click.pass_obj
 def logs(context: Context, region: str | None, follow: bool, kafka: bool) -> None:
-    """Print the recorded calls, to REGION or to all, oldest first.
+    """Print the recorded calls, oldest first.
 
-    `pulumi` marks a call that the Pulumi provider makes, `api` a request to the AWS API since its start: boto3, the
-    AWS CLI, and again what the provider asked of MSK.
+    To REGION, or to all. `pulumi` marks a call that the Pulumi provider makes, `api` a request to the AWS API since its
+    start: boto3, the AWS CLI, and again what the provider asked of MSK.
     """
     if kafka:
         _kafka_logs(context.folder, region)
@@ -513,10 +523,10 @@ def _kafka_logs(folder: Path, region: str | None, lines: int = 20) -> None:
 @click.argument("region", type=_REGION, default=_HOME)
 @click.pass_obj
 def env(context: Context, region: str) -> None:
-    """Print what to export, so that tools in this shell use the sandbox: as on REGION's client instance.
+    """Print what to export in a shell.
 
-    For the Pulumi CLI, boto3, the AWS CLI, and Kafka's console tools, which come first on PATH. `msk-brokers` there
-    prints the bootstrap address of the cluster in REGION.
+    With it the Pulumi CLI, boto3, the AWS CLI and Kafka's console tools use the sandbox, as they do AWS on the client
+    instance of REGION (us-east-1). `msk-brokers` prints the bootstrap address of the cluster there.
     """
     server = context.server
     click.echo(f"# {NOTICE}")
@@ -538,9 +548,10 @@ def env(context: Context, region: str) -> None:
 @click.argument("region", type=_REGION)
 @click.pass_obj
 def fail(context: Context, region: str) -> None:
-    """Make REGION fail: its API refuses every call, and its brokers and Replicators freeze.
+    """Make REGION fail.
 
-    It stays so, also over a restart, until `heal`. IAM is one service for all Regions and is kept as the Region
+    Its API refuses every call, and its brokers and Replicators freeze. It stays so until `heal`, also over a restart,
+    and may be asked for before a start. IAM is one service for all Regions and is kept as the Region
     `global`. At AWS its control plane is in us-east-1; here `fail us-east-1` leaves it working, so fail `global` too to
     see an outage that takes it along.
     """

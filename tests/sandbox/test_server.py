@@ -186,7 +186,7 @@ def test_a_sandbox_in_the_background_goes_on_after_a_stop_and_leaves_nothing_at_
     said = up(box)
     pid, port = running_pid(box), running_port(box)
     assert f"as process {pid}, without Kafka" in said
-    assert 'eval "$(sandbox env)"' in said
+    assert f'eval "$(sandbox --folder {box} env)"' in said
     assert os.getsid(pid) == pid, "it outlives the terminal"
     assert f"already running as process {pid}" in up(box)
     assert f"already running as process {pid}" in command(box, "up"), "a folder's mode need not be repeated"
@@ -352,9 +352,9 @@ def test_a_server_in_the_foreground_stops_in_order(tmp_path: Path, number: signa
 
 def test_commands_say_what_is_wrong(tmp_path: Path) -> None:
     for arguments, message in (
-        (["env"], "not running; `sandbox up` starts it"),
+        (["env"], f"not running; `sandbox --folder {tmp_path / 'none'} up` starts it"),
         (["fail", "us-middle-1"], "'us-middle-1' is not one of 'global', 'us-east-1'"),
-        (["fail", EAST], "does not exist; run `sandbox up` first"),
+        (["fail", EAST], f"does not exist; run `sandbox --folder {tmp_path / 'none'} up` first"),
         (["logs", "--kafka"], "has no clusters; deploy a stack first"),
         (["up", "--create-seconds", "-1"], "-1.0 is not in the range x>=0"),
     ):
