@@ -24,7 +24,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sandbox.cli import PulumiError, Step
-from sandbox.deployed import GUARDED, PRIMARY, ROOT, SECONDARY, DeployedPair, deployable
+from sandbox.deployed import GUARDED, PRIMARY, ROOT, SECONDARY, DeployedPair, deployable, emptied
 from sandbox.kafka import RuntimeMissing
 from sandbox.kafka.pair import REGIONS
 from sandbox.kafka.settings import NEW_GROUP_SECONDS
@@ -316,6 +316,8 @@ def run(console: Console, folder: Path, report: Path | None = None) -> bool:
         except PulumiError as error:
             stage.output(error.result.output)
             stage.check("every command succeeds", False, typed("pulumi", *error.result.command[1:2]))
+        except TimeoutError as error:
+            stage.check("every command ends", False, str(error).splitlines()[0])
         except NotInTime:
             pass  # it is a check that failed
         held = stage.show_result()
@@ -340,7 +342,7 @@ def main(folder: Path, keep: bool, report: Path | None) -> None:
             expand=False,
         )
     )
-    shutil.rmtree(folder, ignore_errors=True)
+    emptied(folder)
     began = time.monotonic()
     try:
         with signals():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -10,13 +11,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import boto3  # type: ignore[import-untyped]
+import click
 from botocore.config import Config  # type: ignore[import-untyped]
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
 
 from sandbox.cli import Pulumi, Result
 from sandbox.kafka import DataPlane, ensure_runtime
 from sandbox.kafka.pair import REGIONS
-from sandbox.server import Sandbox
+from sandbox.server import Sandbox, running
 from sandbox.stage import Stage, summary, typed
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -132,6 +134,18 @@ class DeployedPair:
         shown = ("set", key, value) if value is not None else ("rm", key)
         self.stage.say(f"[bold]$ {typed('pulumi', 'config', *shown, '--stack', stack)}[/]")
         self.pulumi.set_config(stack, key, value)
+
+
+def emptied(folder: Path) -> Path:
+    """The folder without what an earlier run left there. Refuses one that is in use, or that is no sandbox's."""
+    if server := running(folder):
+        raise click.UsageError(
+            f"--folder is {folder}; process {server['pid']} is using it. End that one, or name another folder."
+        )
+    if folder.exists() and any(folder.iterdir()) and not (folder / "lock").exists():
+        raise click.UsageError(f"--folder is {folder}; it must be empty, or new. Name another one.")
+    shutil.rmtree(folder, ignore_errors=True)
+    return folder
 
 
 @contextmanager
