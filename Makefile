@@ -5,22 +5,25 @@ PYTHON ?= python3
 RUN := PATH="$(CURDIR)/.venv/bin:$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup ready demo test unit policy walkthrough kafka lint bench lock clean
+.PHONY: help setup ready demo drill test unit policy kafka lint bench lock clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-setup: ## Python packages in .venv and the Pulumi CLI as .venv/bin/pulumi
+setup: ## Python packages in .venv, the Pulumi CLI as .venv/bin/pulumi, Java and Kafka's jars in the user's cache
 	@$(PYTHON) toolchain/bootstrap.py
 
 ready:
 	@$(PYTHON) toolchain/bootstrap.py --quiet
 
-demo: ready ## both stacks, failback, a lost Region: the whole story on this machine, without an AWS account
+demo: ready ## both stacks, a lost Region, failover and failback, every message counted: without an AWS account
 	@$(RUN) python -m sandbox.demo
 
-test: ready ## every test but those on real Kafka; the real Pulumi engine included
-	@$(RUN) python -m pytest -m "not kafka"
+drill: ready ## the same under load, planned and unplanned: what is lost, what comes twice, how long it takes
+	@$(RUN) python -m sandbox.drill $(DRILL)
+
+test: ready ## every test, the real Pulumi engine and real Kafka included
+	@$(RUN) python -m pytest
 
 unit: ready ## the quick tests of the program: no engine, no stand-in for AWS, no policies
 	@$(RUN) python -m pytest tests --ignore=tests/engine --ignore=tests/sandbox --ignore=tests/policies --ignore=tests/api --ignore=tests/kafka
@@ -28,10 +31,7 @@ unit: ready ## the quick tests of the program: no engine, no stand-in for AWS, n
 policy: ready ## both stacks previewed with the policy pack, on the stand-in
 	@$(RUN) python -m sandbox.policy
 
-walkthrough: ready ## the demo on real Kafka: messages, offsets, failover, failback (fetches Java and Kafka once)
-	@$(RUN) python -m sandbox.demo --kafka
-
-kafka: ready ## the tests on real Kafka, which `make test` leaves out
+kafka: ready ## the tests on real Kafka alone
 	@$(RUN) python -m pytest -m kafka tests/kafka
 
 lint: ready ## format, lint, types, workflows

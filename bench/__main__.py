@@ -21,7 +21,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from bench import policy_bench
+from bench import demo_bench, policy_bench
 from bench.figure import Figure, timed
 from sandbox.cli import Pulumi, Result
 from sandbox.server import Sandbox
@@ -158,12 +158,18 @@ def policies(runs: int) -> Iterator[Figure]:
         yield from policy_bench.previews(pair["ours"], STACK, runs)
 
 
+def demo(runs: int) -> Iterator[Figure]:
+    """The demo on real Kafka, once: time and memory."""
+    yield from demo_bench.demo()
+
+
 SECTIONS: Final[Mapping[str, Callable[[int], Iterator[Figure]]]] = {
     "start": start,
     "flat": against_flat,
     "policies": policies,
     "topics": growth,
     "unit": unit_suite,
+    "demo": demo,
 }
 
 

@@ -1,352 +1,362 @@
-"""`make demo`: the pair's whole life on this machine, by the ordinary Pulumi command, against the stand-in for AWS.
+"""`make demo`: the published procedure on this machine, by the ordinary Pulumi command and Kafka's own tools.
 
-Each step runs a real command and then checks what it claims; the table at the end says what held. The exit code is 0
-when everything held, 1 when something did not, 130 after Ctrl-C.
-
-With `--kafka` the clusters are real brokers, and what is shown is the published procedure: failover and failback of
-messages and offsets.
+Both stacks come up on a local stand-in for AWS whose clusters are real brokers. Four messages and a consumer group
+then go through failover and failback. Each step runs a real command and checks what it claims; the table in the end
+says what held. The exit code is 0 when everything held, 1 when something did not, 130 after Ctrl-C.
 """
 
-import contextlib
-import json
 import re
 import shutil
-import signal
+import subprocess
 import sys
 import textwrap
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
-from typing import Any, ClassVar
+from typing import Final
 
 import click
 from rich.console import Console
 from rich.panel import Panel
-from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-from sandbox.cli import Pulumi, PulumiError, Result, Step
-from sandbox.kafka import ensure_runtime
-from sandbox.kafka.walkthrough import Walkthrough
-from sandbox.server import Sandbox
+from sandbox.cli import PulumiError, Step
+from sandbox.deployed import GUARDED, PRIMARY, ROOT, SECONDARY, DeployedPair, deployable, emptied
+from sandbox.kafka import RuntimeMissing
+from sandbox.kafka.pair import REGIONS
+from sandbox.kafka.settings import NEW_GROUP_SECONDS
+from sandbox.stage import Stage, signals, summary, terminal, typed
 
-ROOT = Path(__file__).resolve().parent.parent
-PRIMARY, SECONDARY = "primary", "secondary"
-REGIONS = {PRIMARY: "us-east-1", SECONDARY: "us-east-2"}
+TOPIC: Final = "customer"
+GROUP: Final = "msk-consumer"
+MESSAGES: Final = ("message 1", "message 2", "message 3", "message 4")
+RULE: Final = "msk-replicator-names-identical"
 
-FOR_THE_DEMO = {"iamWaitSeconds": 0}
-"""What differs from a real deployment: the stand-in knows a role at once."""
+PATIENCE: Final = 60.0
+"""Seconds until a step that waits gives up."""
 
-GUARDED = ("--policy-pack", "policies")
-RULE = "msk-replicator-names-identical"
+_QUIET_MS: Final = 5000
+"""How long a console consumer waits for one more message."""
 
 
-@dataclass(frozen=True)
-class Check:
-    """A claim, and whether it held."""
-
-    claim: str
-    held: bool
-    seen: str
-    seconds: float
+class NotInTime(Exception):
+    """A step did not come within PATIENCE; the check that failed is noted."""
 
 
 class Demo:
-    """The steps, in order. Each notes its checks; a command that fails ends the demo, with what it said."""
+    """The steps, in order. A command that fails, or a wait that is in vain, ends the demo."""
 
-    config: ClassVar[Mapping[str, Any]] = FOR_THE_DEMO
-
-    def __init__(self, console: Console, sandbox: Sandbox, pulumi: Pulumi) -> None:
-        self.console = console
-        self.sandbox = sandbox
-        self.pulumi = pulumi
-        self.checks: list[Check] = []
-        self._status: Status | None = None
-        self._done = 0
-        self._seconds = 0.0
-        pulumi.on_line = self._progress
+    def __init__(self, pair: DeployedPair, stage: Stage) -> None:
+        self.pair = pair
+        self.stage = stage
+        self.plane = pair.plane
 
     def run(self) -> None:
-        for number, step in enumerate(self.steps(), start=1):
-            title, _, explanation = (step.__doc__ or "").partition(". ")
-            self.console.print(f"\n[bold cyan]{number}. {title}.[/] [dim]{explanation}[/]")
-            step()
-
-    def steps(self) -> list[Callable[[], None]]:
-        return [
+        for step in (
             self.deploy,
-            self.change_nothing,
+            self.replicate,
+            self.fail_over,
             self.prepare_failback,
+            self.cut_over,
             self.end_failback,
+            self.count,
             self.stop_a_violation,
-            self.lose_a_region,
             self.tear_down,
-        ]
+        ):
+            title, _, explanation = (step.__doc__ or "").partition(". ")
+            self.stage.step(title, explanation)
+            step()
 
     def deploy(self) -> None:
         """Deploy both stacks. The primary first; the secondary hosts the Replicator, as its cluster is the target."""
+        pair, stage = self.pair, self.stage
+        pair.deploy()
+        self._show_pair()
+        stage.equal("one Replicator runs, primary → secondary", {pair.forward: "RUNNING"}, dict(pair.replicators()))
         for stack in REGIONS:
-            self.pulumi.init(stack, self.config)
-            result = self.command("up", stack, *GUARDED)
-            self.check(f"{stack} comes up, and the policy pack has nothing against it", result.ok, _summary(result))
-        self.show_pair()
-        replicators = {stack: self.pulumi.outputs(stack).get("replicatorName") for stack in REGIONS}
-        self.check(
-            "only the secondary stack hosts a Replicator",
-            replicators == {PRIMARY: None, SECONDARY: "msk-dr-primary-to-secondary"},
-            str(replicators[SECONDARY]),
+            result = pair.command("up", stack)
+            stage.check(f"a second `up` of {stack} changes nothing", not result.changes, summary(result))
+
+    def replicate(self) -> None:
+        """Replicate. A topic, two messages and a consumer group on the primary appear on the secondary."""
+        pair, stage = self.pair, self.stage
+        made = ("--create", "--topic", TOPIC, "--partitions", "3", "--replication-factor", "3")
+        self._kafka("kafka-topics.sh", pair.primary, *made)
+        self._write(pair.primary, *MESSAGES[:2])
+        stage.equal(f"primary: {GROUP} reads messages 1 and 2", [*MESSAGES[:2]], self._read(pair.primary))
+        since = datetime.now(UTC)
+        with stage.waiting("topic, messages and group position on the secondary"):
+            self._until(lambda: self._gate(pair.forward, REGIONS[SECONDARY], since) == 0, "MessageLag of 0")
+            self._until(lambda: self._behind(SECONDARY, since) == 0, f"a position of {GROUP} on the secondary")
+            time.sleep(NEW_GROUP_SECONDS)
+        topics = self._kafka("kafka-topics.sh", pair.secondary, "--list", "--exclude-internal").split()
+        stage.equal(f"secondary: {TOPIC} is there, without a prefix", [TOPIC], [t for t in topics if TOPIC in t])
+        groups = self._kafka("kafka-consumer-groups.sh", pair.secondary, "--list").split()
+        stage.check(f"secondary: {GROUP} is there", GROUP in groups, ", ".join(groups))
+        names = ("ReplicationLatency", "MessageLag", "ReplicatorThroughput", "ReplicatorBytesInPerSec")
+        seen = {name: self._replicator_metric(name, pair.forward, REGIONS[SECONDARY], since) for name in names}
+        self.stage.check(
+            "CloudWatch has the Replicator's metrics",
+            None not in seen.values(),
+            ", ".join(f"{name} {value:,.1f}" for name, value in seen.items() if value is not None),
         )
 
-    def change_nothing(self) -> None:
-        """Update again. Nothing may change."""
-        for stack in REGIONS:
-            result = self.command("up", stack)
-            self.check(f"a second `up` of {stack} changes nothing", not _changes(result), _summary(result))
+    def fail_over(self) -> None:
+        """Fail over. The primary Region is lost; the clients move to the secondary, and nothing has to be deployed."""
+        pair, stage = self.pair, self.stage
+        lost = REGIONS[PRIMARY]
+        pair.fail(lost)
+        result = pair.command("preview", PRIMARY, "--refresh", may_fail=True)
+        stage.check("the loss is real: the primary stack cannot be refreshed", not result.ok, summary(result))
+        pair.sandbox.forget_calls()
+        result = pair.command("preview", SECONDARY)
+        stage.check("the secondary stack previews, nothing to change", result.ok and not result.changes, "no changes")
+        calls = pair.sandbox.calls(lost)
+        stage.check(f"and made no call to {lost}", not calls, f"{len(calls)} calls")
+        self._write(pair.secondary, *MESSAGES[2:])
+        stage.equal(f"secondary: {GROUP} reads only messages 3 and 4", [*MESSAGES[2:]], self._read(pair.secondary))
 
     def prepare_failback(self) -> None:
-        """Prepare failback. One value on the primary stack, `direction`, adds the reverse Replicator."""
-        self.configure(PRIMARY, "direction", "bidirectional")
-        result = self.command("up", PRIMARY)
-        self.show_changes(result)
-        self.added = {step.urn for step in _changes(result) if step.op == "create"}
-        self.check(
+        """Prepare failback. The Region is back; one value on the primary stack adds the reverse Replicator."""
+        pair, stage = self.pair, self.stage
+        pair.heal(REGIONS[PRIMARY])
+        result = pair.turn("bidirectional")
+        self._added = {step.urn for step in result.changes if step.op == "create"}
+        stage.check(
             "`bidirectional` adds the reverse Replicator and its own parts, nothing else",
-            len(self.added) == len(_changes(result)) and all(map(_belongs_to_reverse, self.added)),
-            _summary(result),
+            bool(self._added) and len(self._added) == len(result.changes) and all(map(_of_reverse, result.changes)),
+            summary(result),
         )
+        since = datetime.now(UTC)
+        stage.say(f"[bold]$ {self._asking('MessageLag', REGIONS[PRIMARY], self._lag(pair.reverse))}[/]")
+        with stage.waiting("MessageLag of 0"):
+            self._until(lambda: self._gate(pair.reverse, REGIONS[PRIMARY], since) == 0, "MessageLag of 0")
+
+    def cut_over(self) -> None:
+        """Cut over. The producers are stopped; when no consumer is behind, the clients move back."""
+        pair, stage = self.pair, self.stage
+        since = datetime.now(UTC)
+        for side in (SECONDARY, PRIMARY):
+            stage.say(f"[bold]$ {self._asking('MaxOffsetLag', REGIONS[side], self._lag_of_group(side))}[/]")
+            with stage.waiting(f"MaxOffsetLag of 0 on the {side}"):
+                self._until(lambda side=side: self._behind(side, since) == 0, f"MaxOffsetLag of 0 on the {side}")  # type: ignore[misc]
+        stage.equal(f"primary: {GROUP} reads nothing again", [], self._read(pair.primary))
 
     def end_failback(self) -> None:
-        """End failback. The value goes back, and what it added goes with it."""
-        self.configure(PRIMARY, "direction", "primary-to-secondary")
-        result = self.command("up", PRIMARY)
-        self.show_changes(result)
-        removed = {step.urn for step in _changes(result) if step.op == "delete"}
-        self.check(
+        """End failback. The value goes back, and what it added goes with it; the forward Replicator copies on."""
+        pair, stage = self.pair, self.stage
+        result = pair.turn("primary-to-secondary")
+        removed = {step.urn for step in result.changes if step.op == "delete"}
+        stage.check(
             "switching back removes exactly what was added",
-            bool(removed) and removed == self.added and len(removed) == len(_changes(result)),
-            _summary(result),
+            removed == self._added and len(removed) == len(result.changes),
+            summary(result),
         )
+        stage.equal("only the forward Replicator is left", {pair.forward: "RUNNING"}, dict(pair.replicators()))
+        # A topic of its own: the four messages stay the only ones.
+        since = datetime.now(UTC)
+        made = ("--create", "--topic", "after-failback", "--partitions", "3", "--replication-factor", "3")
+        self._kafka("kafka-topics.sh", pair.primary, *made)
+        self._kafka("kafka-console-producer.sh", pair.primary, "--topic", "after-failback", stdin="still replicated\n")
+        region = REGIONS[SECONDARY]
+        stage.say(f"[bold]$ {self._asking('ReplicatorThroughput', region, {'ReplicatorName': pair.forward})}[/]")
+        rates: list[float] = []
+
+        def flows() -> bool:
+            rates.append(self._replicator_metric("ReplicatorThroughput", pair.forward, region, since) or 0.0)
+            return rates[-1] > 0
+
+        with stage.waiting("throughput of the forward Replicator"):
+            self._until(flows, "ReplicatorThroughput above 0")
+        stage.check("the forward Replicator copies", rates[-1] > 0, f"ReplicatorThroughput {rates[-1]:,.1f} bytes/s")
+
+    def count(self) -> None:
+        """Count. Every message once, on both sides, and nobody has anything left to read."""
+        pair, stage = self.pair, self.stage
+        since = datetime.now(UTC)
+        for side, arn in ((PRIMARY, pair.primary), (SECONDARY, pair.secondary)):
+            reader = ("--topic", TOPIC, "--from-beginning", "--timeout-ms", str(_QUIET_MS))
+            found = Counter(self._kafka("kafka-console-consumer.sh", arn, *reader).splitlines())
+            stage.equal(f"{side}: messages", 4, found.total())
+            stage.equal(f"{side}: lost", [], sorted(Counter(MESSAGES) - found))
+            stage.equal(f"{side}: twice", [], sorted(found - Counter(MESSAGES)))
+            self._until(lambda side=side: self._behind(side, since) is not None, f"MaxOffsetLag on the {side}")  # type: ignore[misc]
+            stage.equal(f"{side}: messages that {GROUP} has not read", 0.0, self._behind(side, since))
+            self._kafka("kafka-consumer-groups.sh", arn, "--describe", "--group", GROUP)
 
     def stop_a_violation(self) -> None:
         """Weaken the pair. The policy pack stops `up` before the Replicator is touched."""
-        self.configure(SECONDARY, "offsetSyncMode", "LEGACY")
-        self.configure(SECONDARY, "topicNames", "PREFIXED_WITH_SOURCE_CLUSTER_ALIAS")
-        self.sandbox.forget_calls()
-        result = self.command("up", SECONDARY, *GUARDED, preview_first=True, may_fail=True)
+        pair, stage = self.pair, self.stage
+        weaker = {"offsetSyncMode": "LEGACY", "topicNames": "PREFIXED_WITH_SOURCE_CLUSTER_ALIAS"}
+        for key, value in weaker.items():
+            pair.configure(SECONDARY, key, value)
+        pair.sandbox.forget_calls()
+        result = pair.command("up", SECONDARY, *GUARDED, preview_first=True, may_fail=True)
         found = re.findall(rf"^ *- \[mandatory\].*{RULE}.*\n(?:[^\n]+\n)*?(?=\s*- \[|\n)", result.output, re.MULTILINE)
         if found:
             text = Text(textwrap.dedent(found[-1]).strip())
-            self.console.print(Panel(text, title="what `pulumi up` says", border_style="red", expand=False))
-        touched = [call for call in self.sandbox.calls(REGIONS[SECONDARY]) if "Replicat" in call.operation]
-        self.check(
+            stage.console.print(Panel(text, title="what `pulumi up` says", border_style="red", expand=False))
+        touched = [call for call in pair.sandbox.calls(REGIONS[SECONDARY]) if "Replicat" in call.operation]
+        stage.check(
             "a mandatory violation stops `up` before the Replicator is touched",
             not result.ok and bool(found) and not touched,
             RULE,
         )
-        for key in ("offsetSyncMode", "topicNames"):
-            self.configure(SECONDARY, key, None)
-
-    def lose_a_region(self) -> None:
-        """Lose the primary Region. Every call to us-east-1 fails; the secondary stack must not care."""
-        self.sandbox.fail(REGIONS[PRIMARY])
-        self.console.print(f"  [red]{REGIONS[PRIMARY]} refuses every call now[/]")
-        result = self.command("preview", PRIMARY, "--refresh", may_fail=True)
-        self.check("the failure is real: the primary stack cannot be refreshed", not result.ok, "the call failed")
-        self.sandbox.forget_calls()
-        result = self.command("preview", SECONDARY)
-        self.check("the secondary stack previews", result.ok and not _changes(result), _summary(result))
-        self.configure(SECONDARY, "rpoSeconds", "30")
-        result = self.command("up", SECONDARY)
-        self.check("and updates: a shorter recovery point objective", bool(result.changed("update")), _summary(result))
-        calls = self.sandbox.calls(REGIONS[PRIMARY])
-        self.check(f"no call went to {REGIONS[PRIMARY]}", not calls, f"{len(calls)} calls")
-        self.sandbox.heal(REGIONS[PRIMARY])
+        for key in weaker:
+            pair.configure(SECONDARY, key, None)
 
     def tear_down(self) -> None:
         """Take everything down. Protected until told otherwise; the stack that hosts the Replicator first."""
-        existing = len(self.pulumi.export(SECONDARY))
-        result = self.command("destroy", SECONDARY, preview_first=True, may_fail=True)
-        held = not result.ok and len(self.pulumi.export(SECONDARY)) == existing
-        self.check("`destroy` is refused while the cluster is protected", held, f"{existing} resources stay")
+        pair, stage = self.pair, self.stage
+        existing = len(pair.pulumi.export(SECONDARY))
+        result = pair.command("destroy", SECONDARY, preview_first=True, may_fail=True)
+        held = not result.ok and len(pair.pulumi.export(SECONDARY)) == existing
+        stage.check("`destroy` is refused while the cluster is protected", held, f"{existing} resources stay")
         for stack in (SECONDARY, PRIMARY):
-            self.configure(stack, "protect", "false")
-            self.command("up", stack)
-            result = self.command("destroy", stack)
-            left = self.pulumi.export(stack)
-            self.check(f"{stack} is gone", not left, _summary(result))
+            pair.configure(stack, "protect", "false")
+            pair.command("up", stack)
+            result = pair.command("destroy", stack)
+            stage.check(f"{stack} is gone", not pair.pulumi.export(stack), summary(result))
 
-    def command(
-        self, name: str, stack: str, *arguments: str, preview_first: bool = False, may_fail: bool = False
-    ) -> Result:
-        """An engine command, shown as one would type it. Raises PulumiError when it fails and may not."""
-        shown = " ".join(["pulumi", name, "--stack", stack, *arguments])
-        self._done = 0
-        began = time.monotonic()
-        quick = [] if preview_first or name == "preview" else ["--skip-preview"]
-        confirmed = [] if name == "preview" else ["--yes"]
-        with self.console.status(f"[bold]{shown}") as self._status:
-            result = self.pulumi.engine(name, stack, *confirmed, *quick, *arguments)
-        self._seconds = time.monotonic() - began
-        self.console.print(f"  [bold]$ {shown}[/]  [dim]{_summary(result)}, {self._seconds:.1f} s[/]")
-        return result if may_fail else result.check()
+    def _kafka(self, tool: str, arn: str, *arguments: str, stdin: str = "") -> str:
+        """Runs one of Kafka's own tools against a cluster, as one would type it; what it prints."""
+        folder, bootstrap = self.plane.tools(), self.plane.bootstrap(arn)
+        command = (tool, "--bootstrap-server", bootstrap, *arguments)
+        typed_in = f"echo {typed(stdin.strip())} | " if stdin.count("\n") == 1 else ""
+        if stdin.count("\n") > 1:
+            typed_in = f"printf '%s\\n' {typed(*stdin.splitlines())} | "
+        with self.stage.command(typed_in + typed(*command)):
+            done = subprocess.run(
+                [folder / tool, *command[1:]],
+                input=stdin,
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
+                check=False,
+            )
+        self.stage.output(done.stdout)
+        # A console consumer that waits in vain for one more message says so on standard error.
+        if done.returncode != 0:
+            self.stage.output(done.stderr)
+            self.stage.check(f"{tool} succeeds", False, f"exit code {done.returncode}")
+            raise NotInTime
+        return done.stdout
 
-    def configure(self, stack: str, key: str, value: str | None) -> None:
-        shown = f"set {key} {value}" if value is not None else f"rm {key}"
-        self.console.print(f"  [bold]$ pulumi config {shown} --stack {stack}[/]")
-        self.pulumi.set_config(stack, key, value)
+    def _write(self, arn: str, *messages: str) -> None:
+        lines = "".join(f"{message}\n" for message in messages)
+        self._kafka("kafka-console-producer.sh", arn, "--topic", TOPIC, stdin=lines)
 
-    def check(self, claim: str, held: bool, seen: str) -> None:
-        self.checks.append(Check(claim, held, seen, self._seconds))
-        mark = "[green]✓[/]" if held else "[red]✗[/]"
-        self.console.print(f"  {mark} {claim} [dim]({seen})[/]")
+    def _read(self, arn: str) -> list[str]:
+        """What the group reads until nothing comes any more."""
+        reader = ("--topic", TOPIC, "--group", GROUP, "--from-beginning", "--timeout-ms", str(_QUIET_MS))
+        return sorted(self._kafka("kafka-console-consumer.sh", arn, *reader).splitlines())
 
-    def show_pair(self) -> None:
+    def _lag(self, replicator: str) -> Mapping[str, str]:
+        return {"ReplicatorName": replicator, "Topic": TOPIC}
+
+    def _lag_of_group(self, side: str) -> Mapping[str, str]:
+        return {"Cluster Name": f"msk-dr-{side}", "Consumer Group": GROUP, "Topic": TOPIC}
+
+    def _gate(self, replicator: str, region: str, since: datetime) -> float | None:
+        return self.pair.metric(region, "MessageLag", self._lag(replicator), since)
+
+    def _behind(self, side: str, since: datetime) -> float | None:
+        """The group's MaxOffsetLag; None while it has no position."""
+        return self.pair.metric(REGIONS[side], "MaxOffsetLag", self._lag_of_group(side), since)
+
+    def _replicator_metric(self, name: str, replicator: str, region: str, since: datetime) -> float | None:
+        with_topic = name in ("ReplicationLatency", "MessageLag")
+        dimensions = self._lag(replicator) if with_topic else {"ReplicatorName": replicator}
+        return self.pair.metric(region, name, dimensions, since)
+
+    def _asking(self, name: str, region: str, dimensions: Mapping[str, str]) -> str:
+        """The question to CloudWatch as one would type it. (MSK publishes by the minute, the sandbox by the second.)"""
+        named = [f"Name={key},Value={value}" for key, value in dimensions.items()]
+        return typed(
+            *("aws", "cloudwatch", "get-metric-statistics", "--region", region, "--namespace", "AWS/Kafka"),
+            *("--metric-name", name, "--statistics", "Maximum", "--dimensions", *named),
+        )
+
+    def _until(self, condition: Callable[[], bool], what: str) -> None:
+        """Goes on when the condition holds; a step that does not come in time is a check that fails, and the last."""
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            if time.monotonic() > end:
+                self.stage.check(f"{what} within {PATIENCE:g} s", False, "not in time")
+                raise NotInTime
+            time.sleep(0.3)
+
+    def _show_pair(self) -> None:
         table = Table(title="What the stacks export", title_justify="left", box=None, padding=(0, 2))
         table.add_column("")
         for stack in REGIONS:
             table.add_column(stack, overflow="fold")
-        outputs = {stack: self.pulumi.outputs(stack) for stack in REGIONS}
-        for name in ("region", "clusterName", "clusterArn", "bootstrapBrokers", "clientInstanceId", "replicatorName"):
+        outputs = {stack: self.pair.pulumi.outputs(stack) for stack in REGIONS}
+        for name in ("region", "clusterName", "clusterArn", "bootstrapBrokers", "dashboardName", "replicatorName"):
             values = [str(outputs[stack].get(name) or "–") for stack in REGIONS]
-            table.add_row(f"[dim]{name}[/]", *(value.replace(",", ",\n") for value in values))
-        self.console.print(table)
-
-    def show_changes(self, result: Result) -> None:
-        names = {"create": ("+", "green"), "delete": ("-", "red")}
-        kinds = Counter((step.op, step.type) for step in _changes(result))
-        for (op, kind), count in sorted(kinds.items()):
-            sign, colour = names.get(op, ("~", "yellow"))
-            self.console.print(f"    [{colour}]{sign} {kind}[/]" + (f" × {count}" if count > 1 else ""))
-
-    def show_result(self) -> bool:
-        """The final table; whether everything held."""
-        table = Table("", "claim", "seen", title="What held", title_justify="left", show_lines=False)
-        for check in self.checks:
-            table.add_row("[green]✓[/]" if check.held else "[red]✗[/]", check.claim, check.seen)
-        self.console.print()
-        self.console.print(table)
-        return all(check.held for check in self.checks)
-
-    def _progress(self, line: str) -> None:
-        """Counts resources as the CLI reports them, so that a long command does not look hung."""
-        if self._status is None or not (found := re.search(r"(created|updated|deleted)\b.*\(", line)):
-            return
-        self._done += 1
-        self._status.update(f"[bold]{self._done} resources {found.group(1)}[/]")
+            table.add_row(f"[dim]{name}[/]", *values)
+        self.stage.console.print(table)
 
 
-class KafkaDemo(Demo):
-    """The published procedure on the pair that the program deploys; the `Pair` of a `Walkthrough`."""
+def _of_reverse(step: Step) -> bool:
+    """Whether a step belongs to the reverse Replicator's component."""
+    kind, _, name = step.urn.rpartition("::")
+    return name.startswith(DeployedPair.reverse) and "msk-dr:index:Replicator" in kind
 
-    config = {**FOR_THE_DEMO, "client": False}
-    forward = "msk-dr-primary-to-secondary"
-    reverse = "msk-dr-secondary-to-primary"
 
-    def steps(self) -> list[Callable[[], None]]:
-        return [self.walk, self.tear_down]
-
-    def walk(self) -> None:
-        """Fail over and back. Four messages and a consumer group, on real brokers."""
-        walkthrough = Walkthrough(self.sandbox.plane, self.console, self)
+def run(console: Console, folder: Path, report: Path | None = None) -> bool:
+    """The whole demo in a folder; whether everything held. The table comes in any case."""
+    stage = Stage(console)
+    with deployable(folder, stage) as pair:
         try:
-            walkthrough.run()
-        finally:
-            for check in walkthrough.checks:
-                expected = "" if check.holds else f", not {check.expected}"
-                self.check(check.what, check.holds, f"{check.seen}{expected}")
-
-    def deploy(self) -> None:
-        super().deploy()
-        arns = {stack: self.pulumi.outputs(stack)["clusterArn"] for stack in REGIONS}
-        self.primary, self.secondary = arns[PRIMARY], arns[SECONDARY]
-
-    def replicators(self) -> Mapping[str, str]:
-        found = self.sandbox.api.status()["replicators"]
-        return {each["ReplicatorArn"].split("/")[1]: each["ReplicatorState"] for each in found}
-
-
-def _changes(result: Result) -> list[Step]:
-    """The changes, without what the engine keeps for itself (the stack, its providers and references)."""
-    return [step for step in result.changes if not step.type.startswith("pulumi:")]
-
-
-def _summary(result: Result) -> str:
-    words = {"create": "created", "delete": "deleted", "update": "updated", "replace": "replaced"}
-    counts = Counter(step.op for step in _changes(result))
-    said = ", ".join(f"{count} {words.get(op, op)}" for op, count in sorted(counts.items())) or "nothing changed"
-    return said if result.ok else "stopped"
-
-
-def _belongs_to_reverse(urn: str) -> bool:
-    kind, _, name = urn.rpartition("::")
-    return name.startswith("msk-dr-secondary-to-primary") and "msk-dr:index:Replicator" in kind
-
-
-@contextlib.contextmanager
-def _signals() -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the demo alike, also where a shell started it with Ctrl-C ignored."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+            Demo(pair, stage).run()
+        except PulumiError as error:
+            stage.output(error.result.output)
+            stage.check("every command succeeds", False, typed("pulumi", *error.result.command[1:2]))
+        except TimeoutError as error:
+            stage.check("every command ends", False, str(error).splitlines()[0])
+        except NotInTime:
+            pass  # it is a check that failed
+        held = stage.show_result()
+    if report:
+        stage.write(report)
+    return held
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--folder", type=click.Path(path_type=Path), default=ROOT / ".sandbox" / "demo", help="Where it works.")
 @click.option("--keep", is_flag=True, help="Leave the folder (state, calls, logs) behind.")
-@click.option("--kafka", is_flag=True, help="Real Kafka behind the clusters: failover and failback of messages.")
 @click.option("--report", type=click.Path(path_type=Path), help="Write the checks to this file as JSON.")
-def main(folder: Path, keep: bool, kafka: bool, report: Path | None) -> None:
-    """Deploy the pair, fail back and lose a Region: on this machine, without an AWS account."""
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+def main(folder: Path, keep: bool, report: Path | None) -> None:
+    """Deploy the pair, lose a Region, fail over and back with every message counted: without an AWS account."""
+    console = terminal()
     console.print(
         Panel(
-            "The real Pulumi engine and this repository's program, against a local stand-in for AWS.\n"
-            "[bold]Nothing is created at AWS[/], "
-            + ("and real Kafka runs on loopback." if kafka else "and no Kafka runs."),
+            "The real Pulumi engine and this repository's program, against a local stand-in for AWS\n"
+            "with real Kafka behind it, on loopback. [bold]Nothing is created at AWS.[/]",
             title="msk-dr",
             border_style="cyan",
             expand=False,
         )
     )
-    shutil.rmtree(folder, ignore_errors=True)
+    emptied(folder)
     began = time.monotonic()
-    held = False
     try:
-        with _signals(), contextlib.ExitStack() as stack:
-            if kafka:
-                ensure_runtime()
-            sandbox = stack.enter_context(Sandbox(folder, kafka=kafka))
-            kind = KafkaDemo if kafka else Demo
-            demo = kind(console, sandbox, Pulumi(ROOT, folder / "projects", sandbox.env))
-            try:
-                demo.run()
-            except PulumiError as error:
-                console.print(f"[red]{' '.join(error.result.command)} failed:[/]")
-                console.print(error.result.output, markup=False)
-                demo.check("every command succeeds", False, error.result.command[1])
-            held = demo.show_result()
-            if report:
-                report.write_text(json.dumps([vars(check) for check in demo.checks], indent=2) + "\n")
+        with signals():
+            held = run(console, folder, report)
     except KeyboardInterrupt:
-        console.print("\n[yellow]Stopped; cleaning up.[/]")
+        console.print("\n[yellow]Stopped; everything that ran is ended.[/]")
         sys.exit(130)
+    except RuntimeMissing as error:
+        raise click.ClickException(str(error)) from error
     finally:
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
-    console.print(
-        f"\n{'Everything held' if held else '[red]Something did not hold[/]'}, in {time.monotonic() - began:.0f} s."
-    )
+    verdict = "Everything held" if held else "[red]Something did not hold[/]"
+    console.print(f"\n{verdict}, in {time.monotonic() - began:.0f} s.")
     sys.exit(0 if held else 1)
 
 

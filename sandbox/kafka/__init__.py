@@ -1,6 +1,6 @@
 """Real Kafka behind the sandbox: a broker in KRaft mode for each MSK cluster, MirrorMaker 2 for each Replicator.
 
-`DataPlane` is all that the rest of the sandbox needs; `python -m sandbox.kafka --help` runs the procedure by itself.
+`DataPlane` is all that the rest of the sandbox needs.
 
 What it does not prove, because it differs from MSK:
 - One broker a Region, so topics have one replica (their description says 3, as on Express).

@@ -1,4 +1,4 @@
-"""Producers and consumers as applications have them, for the walkthrough and the tests."""
+"""Producers and consumers as applications have them, for the tests."""
 
 import time
 from collections.abc import Iterable

@@ -51,9 +51,23 @@ security.protocol=PLAINTEXT
 """
 
 
-def tools(runtime: KafkaRuntime) -> dict[str, list[str]]:
-    """The command line of each tool, to which its arguments are added."""
+_LOGGING: Final = """\
+status=error
+rootLogger.level=warn
+rootLogger.appenderRef.stderr.ref=stderr
+appender.stderr.name=stderr
+appender.stderr.type=Console
+appender.stderr.target=SYSTEM_ERR
+appender.stderr.layout.type=PatternLayout
+appender.stderr.layout.pattern=[%d{ISO8601}] %p %m (%c)%n
+"""
+"""As in Kafka's own distribution: standard output is for what was asked for."""
+
+
+def tools(runtime: KafkaRuntime, logging: Path) -> dict[str, list[str]]:
+    """The command line of each tool, to which its arguments are added; `logging` is Log4j's configuration."""
     java = [str(runtime.java), STARTED_BY, "-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
+    java.append(f"-Dlog4j2.configurationFile={logging}")
     return {name: [*java, "-cp", runtime.class_path, main] for name, main in TOOLS.items()}
 
 
@@ -64,7 +78,9 @@ def write_tools(folder: Path, runtime: KafkaRuntime) -> Path:
     cluster's bootstrap address; without a name that of the cluster in `AWS_REGION`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for name, command in tools(runtime).items():
+    logging = folder / "tools-log4j2.properties"
+    logging.write_text(_LOGGING)
+    for name, command in tools(runtime, logging).items():
         first = _ONE_REPLICA if name == "kafka-topics.sh" else ""
         _write(folder / name, f'#!/bin/sh\n{first}exec {shlex.join(command)} "$@"\n')
     program = folder / "msk-brokers.py"

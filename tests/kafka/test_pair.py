@@ -24,20 +24,20 @@ pytestmark = [pytest.mark.kafka, pytest.mark.engine]
 
 EAST = "us-east-1"
 CLUSTER_POLICY = "aws:msk/clusterPolicy:ClusterPolicy"
-DEMO = [sys.executable, "-m", "sandbox.demo", "--kafka", "--folder"]
+DEMO = [sys.executable, "-m", "sandbox.demo", "--folder"]
 
 
-def test_the_published_procedure_holds_on_the_deployed_pair_within_four_minutes(folder: Path, tmp_path: Path) -> None:
+def test_the_published_procedure_holds_on_the_deployed_pair(folder: Path, tmp_path: Path) -> None:
     report = tmp_path / "report.json"
-    began = time.monotonic()
     command = [*DEMO, str(folder), "--report", str(report)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert time.monotonic() - began < 240
-    seen = {check["claim"]: check["seen"] for check in json.loads(report.read_text()) if check["held"]}
-    assert seen["Primary: messages"] == seen["Secondary: messages"] == "4"
-    assert seen["Primary: twice"] == seen["Secondary: lost"] == "[]"
-    assert "'msk-dr-primary-to-secondary': 'RUNNING'" in seen["Replicators"]
+    checks = json.loads(report.read_text())
+    assert all(check["held"] for check in checks)
+    seen = {check["claim"]: check["seen"] for check in checks}
+    for side in ("primary", "secondary"):
+        assert (seen[f"{side}: messages"], seen[f"{side}: lost"], seen[f"{side}: twice"]) == ("4", "[]", "[]")
+        assert seen[f"{side}: messages that msk-consumer has not read"] == "0.0"
     assert processes_of(folder) == []
     assert not folder.exists()
 

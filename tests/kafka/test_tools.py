@@ -96,5 +96,5 @@ def test_the_three_replicas_of_express_become_the_one_that_is_possible(tmp_path:
 
 
 def test_every_tool_says_which_checkout_started_it(tmp_path: Path) -> None:
-    commands = tools(KafkaRuntime(java=Path("java"), jars=tmp_path))
+    commands = tools(KafkaRuntime(java=Path("java"), jars=tmp_path), tmp_path / "log4j2.properties")
     assert {command[1] for command in commands.values()} == {STARTED_BY}
