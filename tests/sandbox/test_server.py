@@ -25,6 +25,7 @@ from pulumi.runtime.proto import provider_pb2_grpc
 from pulumi_aws import ec2
 
 from sandbox.__main__ import main
+from sandbox.api.context import Timing
 from sandbox.aws.base import kind_of
 from sandbox.cli import Pulumi, PulumiError, Result
 from sandbox.folder import Server, announce, enter, owner, remove, running
@@ -304,6 +305,12 @@ def test_a_region_does_not_fail_by_half_when_the_server_does_not_answer(tmp_path
             assert f"the sandbox at http://127.0.0.1:{closed}/_sandbox does not do regions/{EAST}/{verb}" in said
             assert "Connection refused" in said
         assert not (tmp_path / "faults.json").exists()
+
+
+def test_help_tells_the_times_that_hold(tmp_path: Path) -> None:
+    told = " ".join(command(tmp_path, "up", "--help").split())
+    for what, seconds in (("creation", Timing.create), ("update", Timing.update), ("deletion", Timing.delete)):
+        assert re.search(rf"of an? {what} of an MSK resource\. \[default: {seconds}\]", told)
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
