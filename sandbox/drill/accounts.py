@@ -129,8 +129,9 @@ class WentBack:
 @dataclass(frozen=True, kw_only=True)
 class GroupAccount:
     """One consumer group. `skipped`: messages in a log at the end that it never processed. `again`: how often it
-    processed a message that it had processed already, of which `log_duplicates` because the log has it twice; the rest
-    is in `went_back`.
+    processed a message that it had processed already, of which `log_duplicates` because the log has it twice, and
+    `late_again` because it arrived late, after the group had processed it on the other side; the rest is in
+    `went_back`.
     """
 
     group: str
@@ -139,6 +140,7 @@ class GroupAccount:
     skipped: int
     again: int
     log_duplicates: int
+    late_again: int
     went_back: tuple[WentBack, ...]
 
 
@@ -278,17 +280,23 @@ def _group(group: str, evidence: Evidence) -> GroupAccount:
                 key = side, each.message
                 first[key] = min(each.offset, first.get(key, each.offset))
     seen: set[Message] = set()
-    again = duplicates = 0
+    read_in: set[tuple[int, Place, int]] = set()
+    again = duplicates = late = 0
     back: dict[str, Counter[Place]] = defaultdict(Counter)
-    stays = [*evidence.switches]
     for read in reads:
+        stay = max((n for n, each in enumerate(evidence.switches) if each.started <= read.at), default=-1)
+        place = read.topic, read.partition
         if read.message in seen:
             again += 1
             if read.offset > first.get((read.side, read.message), read.offset):
                 duplicates += 1
+            elif stay < 0 or (stay, place, read.offset) in read_in:
+                back[IN_PLACE][place] += 1
+            elif read.offset >= evidence.switches[stay].ends.get(place, 0):
+                late += 1
             else:
-                begun = [each.name for each in stays if each.started <= read.at and each.target == read.side]
-                back[begun[-1] if begun else IN_PLACE][read.topic, read.partition] += 1
+                back[evidence.switches[stay].name][place] += 1
+        read_in.add((stay, place, read.offset))
         seen.add(read.message)
     return GroupAccount(
         group=group,
@@ -297,6 +305,7 @@ def _group(group: str, evidence: Evidence) -> GroupAccount:
         skipped=len(there - seen),
         again=again,
         log_duplicates=duplicates,
+        late_again=late,
         went_back=tuple(
             WentBack(switch=name, messages=places.total(), farthest=max(places.values()))
             for name, places in back.items()
