@@ -215,17 +215,11 @@ class Account:
 
 def account(evidence: Evidence) -> Account:
     acknowledged = {write.message for write in evidence.writes}
+    ends = [*(later.stopped for later in evidence.switches[1:]), evidence.ended][: len(evidence.switches)]
     return Account(
         topics=tuple(_topic(topic, evidence) for topic in evidence.topics),
         groups=tuple(_group(group, evidence) for group in evidence.groups),
-        switches=tuple(
-            _switch(switch, until, evidence)
-            for switch, until in zip(
-                evidence.switches,
-                [*(later.stopped for later in evidence.switches[1:]), evidence.ended],
-                strict=True,
-            )
-        ),
+        switches=tuple(_switch(switch, until, evidence) for switch, until in zip(evidence.switches, ends, strict=True)),
         not_accepted=len(set(evidence.unacknowledged) - acknowledged),
     )
 
