@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 from click.core import ParameterSource
+from confluent_kafka import KafkaException
 from rich.console import Console
 from rich.panel import Panel
 
@@ -25,6 +26,7 @@ from sandbox.drill.run import SCENARIOS, Drill, LoadStage, Plan, claims
 from sandbox.kafka.pair import Pair
 from sandbox.kafka.plane import DataPlaneError
 from sandbox.kafka.runtime import RuntimeMissing
+from sandbox.kafka.topics import ClusterUnavailable, TopicError
 from sandbox.stage import signals, terminal, typed
 
 BOTH = "both"
@@ -76,7 +78,7 @@ def run(console: Console, scenario: str, plan: Plan, folder: Path) -> report.Run
     except PulumiError as error:
         stage.output(error.result.output)
         stage.check("every command succeeds", False, typed("pulumi", *error.result.command[1:2]))
-    except (TimeoutError, DataPlaneError) as error:
+    except (TimeoutError, DataPlaneError, ClusterUnavailable, TopicError, KafkaException) as error:
         stage.check("every step ends", False, str(error).splitlines()[0])
     if account is not None:
         for claim, held, seen in claims(account, plan):
@@ -217,6 +219,7 @@ def main(
     began = time.monotonic()
     runs: list[report.Run] = []
     try:
+        report.remove(report_folder)
         with signals(), _folders(folder, chosen, keep) as folders:
             for name in chosen:
                 console.rule(f"[bold]{name}")
@@ -227,12 +230,10 @@ def main(
         sys.exit(130)
     except RuntimeMissing as error:
         raise click.ClickException(str(error)) from error
-    finally:
-        if runs:
-            text, data = report.write(report_folder, plan, runs)
-            console.print(f"\nReport: {text}\n        {data}", soft_wrap=True)
     held = all(each.held for each in runs)
     report.show_verdict(runs, console)
+    text, data = report.write(report_folder, plan, runs)
+    console.print(f"\nReport: {text}\n        {data}", soft_wrap=True)
     verdict = "Everything held" if held else "[red]Something did not hold[/]"
     console.print(f"\n{verdict}, in {time.monotonic() - began:.0f} s.")
     sys.exit(0 if held else 1)

@@ -105,8 +105,8 @@ def _rto(switch: SwitchAccount) -> str:
     rto = switch.rto_seconds
     if rto is None:
         return _seconds(rto)
-    waited = switch.decision_seconds if switch.decision_seconds else switch.moving_seconds
-    what = "decision" if switch.decision_seconds else "gates"
+    waited = switch.moving_seconds if switch.planned else switch.decision_seconds
+    what = "gates" if switch.planned else "decision"
     return f"{rto:.1f} s ({what} {waited:.1f} s, the rest {rto - waited:.1f} s)"
 
 
@@ -166,10 +166,20 @@ def show(run: Run, console: Console) -> None:
 def write(folder: Path, plan: Plan, runs: Sequence[Run]) -> tuple[Path, Path]:
     """Writes `drill.md` and `drill.json` to the folder; their paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    text, data = folder / "drill.md", folder / "drill.json"
+    text, data = _files(folder)
     text.write_text(markdown(plan, runs))
     data.write_text(json.dumps(as_data(plan, runs), indent=2) + "\n")
     return text, data
+
+
+def remove(folder: Path) -> None:
+    """Removes an earlier report, so that it is not taken for that of a drill that was stopped."""
+    for file in _files(folder):
+        file.unlink(missing_ok=True)
+
+
+def _files(folder: Path) -> tuple[Path, Path]:
+    return folder / "drill.md", folder / "drill.json"
 
 
 def as_data(plan: Plan, runs: Sequence[Run]) -> dict[str, Any]:

@@ -68,13 +68,12 @@ class LoadStage(Stage):
     """A stage that shows how the load flows while something is waited for."""
 
     @contextlib.contextmanager
-    def flowing(self, what: str, load: Applications) -> Iterator[None]:
-        """Shows the rates meanwhile, and what they were in the end."""
+    def flowing(self, what: str, load: Applications) -> Iterator[Callable[[], str]]:
+        """Shows the rates meanwhile; gives what tells how long it took, and the rates of the whole."""
         flow = _Flow(what, load)
-        self._since = time.monotonic()
+        self._since = began = time.monotonic()
         with self.console.status(flow):
-            yield
-        self.console.print(f"  {what}: [dim]{time.monotonic() - self._since:.1f} s, {flow.mean()}[/]")
+            yield lambda: f"{time.monotonic() - began:.1f} s, {flow.mean()}"
 
 
 class _Flow:
@@ -116,6 +115,8 @@ class Drill:
         self.switches: list[Switch] = []
         self.creations: list[Mapping[Place, int]] = []
         self.side = PRIMARY
+        self.moment = "start"
+        """What the drill is about at this moment: the first word of a gate's name."""
         self._standing = False
 
     def __enter__(self) -> Self:
@@ -143,12 +144,14 @@ class Drill:
         self.flow()
 
     def flow(self, seconds: float | None = None, what: str = "load") -> None:
-        with self.stage.flowing(f"{what} on the {self.side}", self.load):
+        what = f"{what} on the {self.side}"
+        with self.stage.flowing(what, self.load) as seen:
             time.sleep(self.plan.seconds if seconds is None else seconds)
+        self.stage.say(f"{what}: [dim]{seen()}[/]")
 
     def switch(self, target: str) -> None:
         """Planned: producers stop, the gates open, consumers stop, positions arrive, all start on the target."""
-        source = self.side
+        source, self.moment = self.side, self._name(target)
         self.stage.step(f"Planned switch to the {target}", "Producers first, consumers when they are through.")
         stopped = time.time()
         self.load.stop_writers()
@@ -164,6 +167,7 @@ class Drill:
 
     def lose_the_primary(self) -> None:
         """Unplanned: the Region fails in mid-stream, and after a while somebody decides."""
+        self.moment = self._name(SECONDARY)
         self.stage.step(
             f"{REGIONS[PRIMARY]} fails in mid-stream",
             f"Replication is cut off {self.plan.cut_seconds:g} s before; "
@@ -186,12 +190,14 @@ class Drill:
 
     def heal_the_primary(self) -> None:
         """The Region is back; what it had accepted last arrives late. Consumers of the secondary run on meanwhile."""
+        self.moment = "return"
         self.stage.step(f"{REGIONS[PRIMARY]} is back", "What it had accepted last arrives behind newer messages.")
         self.pair.heal(REGIONS[PRIMARY])
         self._gate_replicated(_from_now())
 
     def prepare_failback(self) -> None:
         """The reverse Replicator, created while messages flow, until it keeps up."""
+        self.moment = "preparation"
         self.stage.step("The way back is prepared", "The reverse Replicator is added while messages flow.")
         # Its memory begins here: what is on the primary already and was born on the secondary comes once more.
         self.creations.append(self._ends(PRIMARY))
@@ -212,6 +218,7 @@ class Drill:
 
     def finish(self) -> Account:
         """Load stopped, everything drained, and counted."""
+        self.moment = "end"
         self.stage.step("Everything is counted", "Producers stop, the rest drains, both logs are read.")
         self.load.stop_writers()
         since = _from_now()
@@ -219,7 +226,7 @@ class Drill:
         self._gate_consumed(self.side, since)
         self.load.stop_readers()
         self.stage.equal(
-            "the Replicators that are there run",
+            "end: the Replicators that are there run",
             {name: "RUNNING" for name in (self.pair.forward, *[self.pair.reverse] * self._standing)},
             dict(self.pair.replicators()),
         )
@@ -246,10 +253,10 @@ class Drill:
     def _gate(self, what: str, condition: Callable[[], bool]) -> bool:
         """Waits until the condition holds, and notes whether it did in time."""
         end = time.monotonic() + self.plan.patience
-        with self.stage.flowing(what, self.load):
+        with self.stage.flowing(what, self.load) as seen:
             while not (held := _answered(condition)) and time.monotonic() < end:
                 time.sleep(0.3)
-        return self.stage.check(f"gate: {what}", held, "in time" if held else f"not within {self.plan.patience:g} s")
+        return self.stage.check(f"{self.moment}: {what}", held, f"{'after' if held else 'not after'} {seen()}")
 
     def _gate_replicated(self, since: datetime) -> None:
         for target in (SECONDARY, *[PRIMARY] * self._standing):
@@ -305,8 +312,6 @@ class Drill:
     # Inside
 
     def _start(self, target: str, *, planned: bool, stopped: float, decided: float) -> None:
-        name = "failover" if target == SECONDARY else "failback"
-        before = sum(each.name.startswith(name) for each in self.switches)
         source, self.side = self.side, target
         ends, started = self._ends(target), time.time()
         bootstrap = self._bootstrap(target)
@@ -314,7 +319,7 @@ class Drill:
         self.load.start_writers(bootstrap, target)
         self.switches.append(
             Switch(
-                name=f"{name} {before + 1}" if before else name,
+                name=self.moment,
                 planned=planned,
                 source=source,
                 target=target,
@@ -333,6 +338,11 @@ class Drill:
                 and all(len(each.reads) > marks[id(each)] for each in self.load.readers)
             ),
         )
+
+    def _name(self, target: str) -> str:
+        """`failover` or `failback`, numbered from the second on."""
+        before = sum(each.target == target for each in self.switches)
+        return ("failover" if target == SECONDARY else "failback") + (f" {before + 1}" if before else "")
 
     @contextlib.contextmanager
     def _cut_off(self) -> Iterator[None]:

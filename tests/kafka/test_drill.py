@@ -8,8 +8,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 from io import StringIO
 from pathlib import Path
 
@@ -32,6 +33,18 @@ SMALL = Plan(rate=120, producers=2, topics=2, partitions=2, seconds=2, decision_
 Drilling = Callable[..., AbstractContextManager[Drill]]
 
 
+class QuickPair(BarePair):
+    """Measures only what is in the Region that is asked for."""
+
+    def metric(self, region: str, name: str, dimensions: Mapping[str, str], since: datetime) -> float | None:
+        there = [each.arn for each in self.plane.replicators() if each.region == region]
+        there += [each.arn for each in self.plane.clusters() if each.region == region]
+        for point in (point for arn in there for point in self.plane.metrics_of(arn)):
+            if (point.name, dict(point.dimensions)) == (name, dict(dimensions)):
+                return point.value
+        return None
+
+
 @pytest.fixture(scope="module")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DataPlane]:
     """Two clusters for all tests here that break nothing about them."""
@@ -51,7 +64,7 @@ def drilling(plane: DataPlane, numbers: Iterator[int]) -> Drilling:
             dataclasses.replace(spec, **only, **specs)  # type: ignore[arg-type]
             for spec in (FORWARD_SPEC, REVERSE_SPEC)
         )
-        pair = BarePair(plane, forward, reverse)
+        pair = QuickPair(plane, forward, reverse)
         try:
             pair.deploy()
             with Drill(pair, plan, LoadStage(Console(file=StringIO(), width=200))) as drill:
@@ -151,9 +164,8 @@ def test_the_direction_flips_while_messages_flow_without_loss_and_with_the_predi
     with drilling() as drill:
         drill.begin()
         drill.switch(SECONDARY)
-        for _ in range(2):
-            drill.prepare_failback()
-            drill.end_failback()
+        drill.prepare_failback()
+        drill.end_failback()
         drill.prepare_failback()
         drill.switch(PRIMARY)
         drill.end_failback()
@@ -162,14 +174,15 @@ def test_the_direction_flips_while_messages_flow_without_loss_and_with_the_predi
         found = drill.finish()
         assert all_held(drill, found)
         born_there = {write.message for write in drill.evidence().writes if write.side == SECONDARY}
-        # Four Replicators without memory: the last one alone brings all of it once more.
-        assert len(drill.creations) == 4
-        assert len(born_there) < found.copied_again(PRIMARY) == found.predicted(PRIMARY) < 3 * len(born_there)
+        # Three Replicators without memory: the second one brings again what the first one had brought until it was
+        # ended in mid-stream, the third one all of it.
+        assert len(drill.creations) == 3
+        assert len(born_there) < found.copied_again(PRIMARY) == found.predicted(PRIMARY) < 2 * len(born_there)
         assert found.copied_again(SECONDARY) == 0
 
 
 def test_without_the_loop_filter_the_drill_reports_duplicates(drilling: Drilling) -> None:
-    plan = dataclasses.replace(SMALL, rate=20, seconds=1, patience=5)
+    plan = dataclasses.replace(SMALL, rate=20, seconds=1, patience=3)
     with drilling(plan, drop_returning=False) as drill:
         drill.begin()
         drill.prepare_failback()
@@ -182,22 +195,26 @@ def test_without_the_loop_filter_the_drill_reports_duplicates(drilling: Drilling
 
 
 def test_without_offset_sync_the_drill_reports_groups_that_went_back(drilling: Drilling) -> None:
-    plan = dataclasses.replace(SMALL, patience=5)
+    plan = dataclasses.replace(SMALL, patience=3)
     with drilling(plan, sync_group_offsets=False) as drill:
         drill.begin()
         drill.switch(SECONDARY)
         drill.flow(1)
         found = drill.finish()
     gates = {check.claim for check in drill.stage.checks if not check.held}
-    assert "gate: all groups stand at the end of every partition on the secondary" in gates
-    assert failed(drill, found) == {"failover: no group went back"}
+    assert "failover: all groups stand at the end of every partition on the secondary" in gates
+    assert failed(drill, found) == {
+        "failover: no group went back",
+        # The drill ends on the secondary, so what was written there is not on the primary yet.
+        "every acknowledged message is in the primary's logs at the end",
+    }
     # To the very beginning: each group processes again all that it had processed on the primary.
     for group in found.groups:
         before = sum(read.side == PRIMARY for read in drill.evidence().reads[group.group])
         assert [each.messages for each in group.went_back] == [before]
 
 
-class FrozenOnTheWayBack(BarePair):
+class FrozenOnTheWayBack(QuickPair):
     """The reverse Replicator stands still from its beginning, as one that cannot keep up."""
 
     def prepare_failback(self) -> None:
