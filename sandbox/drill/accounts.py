@@ -278,7 +278,8 @@ def _group(group: str, evidence: Evidence) -> GroupAccount:
     again = duplicates = late = 0
     back: dict[str, Counter[Place]] = defaultdict(Counter)
     for read in reads:
-        stay = max((n for n, each in enumerate(evidence.switches) if each.started <= read.at), default=-1)
+        begun = (n for n, each in enumerate(evidence.switches) if each.target == read.side and each.started <= read.at)
+        stay = max(begun, default=-1)
         place = read.topic, read.partition
         if read.message in seen:
             again += 1
