@@ -1,0 +1,1 @@
+"""Failover and failback under load, planned and unplanned, with every message accounted for."""
