@@ -6,7 +6,6 @@ any longer: what that costs is in the account.
 """
 
 import contextlib
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Final, Self
 
-import psutil
 from rich.text import Text
 
 from sandbox.drill.accounts import PRIMARY, SECONDARY, SIDES, Account, Evidence, Place, Switch, account
@@ -173,7 +171,7 @@ class Drill:
             f"Replication is cut off {self.plan.cut_seconds:g} s before; "
             f"the decision to move takes {self.plan.decision_seconds:g} s.",
         )
-        with self._cut_off():
+        with self.pair.plane.cut_off(self.pair.forward):
             time.sleep(self.plan.cut_seconds)
             failed = time.time()
             self.pair.fail(REGIONS[PRIMARY])
@@ -343,19 +341,6 @@ class Drill:
         """`failover` or `failback`, numbered from the second on."""
         before = sum(each.target == target for each in self.switches)
         return ("failover" if target == SECONDARY else "failback") + (f" {before + 1}" if before else "")
-
-    @contextlib.contextmanager
-    def _cut_off(self) -> Iterator[None]:
-        """Stops the forward Replicator's process for the block: what the network between the Regions would do."""
-        plane = self.pair.plane
-        (known,) = (each for each in plane.replicators() if each.spec.name == self.pair.forward)
-        record = json.loads((plane.folder / known.folder / "process.json").read_text())
-        process = psutil.Process(record["pid"])
-        process.suspend()
-        try:
-            yield
-        finally:
-            process.resume()
 
     def _arn(self, side: str) -> str:
         return self.pair.primary if side == PRIMARY else self.pair.secondary

@@ -118,8 +118,10 @@ class BarePair:
         return {each.spec.name: self.plane.replicator_state(each.arn)[0] for each in self.plane.replicators()}
 
     def metric(self, region: str, name: str, dimensions: Mapping[str, str], since: datetime) -> float | None:
-        """Measured at this moment, so after any `since`."""
-        for point in self.plane.metrics():
-            if (point.region, point.name, dict(point.dimensions)) == (region, name, dict(dimensions)):
+        """Measured at this moment, so after any `since`; only what is in the Region is measured."""
+        there = [each.arn for each in self.plane.replicators() if each.region == region]
+        there += [each.arn for each in self.plane.clusters() if each.region == region]
+        for point in (point for arn in there for point in self.plane.metrics_of(arn)):
+            if (point.name, dict(point.dimensions)) == (name, dict(dimensions)):
                 return point.value
         return None

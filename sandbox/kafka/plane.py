@@ -383,6 +383,16 @@ class DataPlane:
         dead = self._worker(replicator).dead()
         return ("FAILED", "; ".join(f"{name}: {why}" for name, why in dead.items())) if dead else ("RUNNING", "")
 
+    @contextlib.contextmanager
+    def cut_off(self, name: str) -> Iterator[None]:
+        """Freezes the Replicator of that name for the block: nothing is copied, as when the network between fails."""
+        (process,) = (self._process(each) for each in self.replicators() if each.spec.name == name)
+        process.freeze()
+        try:
+            yield
+        finally:
+            process.thaw()
+
     # Tools
 
     def tools(self) -> Path:
@@ -469,9 +479,16 @@ class DataPlane:
             return [*self._replicators.values(), *self._clusters.values()]
 
     def _stop(self, known: Cluster | Replicator, *, for_good: bool = False) -> None:
-        # What is frozen cannot be asked.
-        grace = 0 if known.region in self._failed else STOP_SECONDS
+        # What is frozen cannot be asked, and a Replicator whose source is frozen would wait for it.
+        grace = 0 if self._failed & self._regions_of(known) else STOP_SECONDS
         self._process(known).stop(grace=grace, for_good=for_good)
+
+    def _regions_of(self, known: Cluster | Replicator) -> set[str]:
+        """Where it is, and for a Replicator where its source is too."""
+        if isinstance(known, Cluster):
+            return {known.region}
+        source = self._clusters.get(known.spec.source_arn)
+        return {known.region} | ({source.region} if source else set())
 
     def _until_ready(self, known: Cluster | Replicator, ready: Callable[[], bool]) -> None:
         process = self._process(known)

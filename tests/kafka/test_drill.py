@@ -8,9 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from datetime import datetime
 from io import StringIO
 from pathlib import Path
 
@@ -33,18 +32,6 @@ SMALL = Plan(rate=120, producers=2, topics=2, partitions=2, seconds=2, decision_
 Drilling = Callable[..., AbstractContextManager[Drill]]
 
 
-class QuickPair(BarePair):
-    """Measures only what is in the Region that is asked for."""
-
-    def metric(self, region: str, name: str, dimensions: Mapping[str, str], since: datetime) -> float | None:
-        there = [each.arn for each in self.plane.replicators() if each.region == region]
-        there += [each.arn for each in self.plane.clusters() if each.region == region]
-        for point in (point for arn in there for point in self.plane.metrics_of(arn)):
-            if (point.name, dict(point.dimensions)) == (name, dict(dimensions)):
-                return point.value
-        return None
-
-
 @pytest.fixture(scope="module")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DataPlane]:
     """Two clusters for all tests here that break nothing about them."""
@@ -64,7 +51,7 @@ def drilling(plane: DataPlane, numbers: Iterator[int]) -> Drilling:
             dataclasses.replace(spec, **only, **specs)  # type: ignore[arg-type]
             for spec in (FORWARD_SPEC, REVERSE_SPEC)
         )
-        pair = QuickPair(plane, forward, reverse)
+        pair = BarePair(plane, forward, reverse)
         try:
             pair.deploy()
             with Drill(pair, plan, LoadStage(Console(file=StringIO(), width=200))) as drill:
@@ -214,14 +201,13 @@ def test_without_offset_sync_the_drill_reports_groups_that_went_back(drilling: D
         assert [each.messages for each in group.went_back] == [before]
 
 
-class FrozenOnTheWayBack(QuickPair):
+class FrozenOnTheWayBack(BarePair):
     """The reverse Replicator stands still from its beginning, as one that cannot keep up."""
 
     def prepare_failback(self) -> None:
         super().prepare_failback()
-        (reverse,) = (each for each in self.plane.replicators() if each.arn == REVERSE)
-        record = json.loads((self.plane.folder / reverse.folder / "process.json").read_text())
-        psutil.Process(record["pid"]).suspend()
+        # Thawed by nobody: it ends with its data plane.
+        self.plane.cut_off(self.reverse).__enter__()
 
 
 def test_with_broken_lag_gates_the_drill_reports_the_loss_and_fails(
