@@ -23,6 +23,7 @@ from moto.cloudwatch.exceptions import InvalidParameterValue, ValidationError
 from moto.cloudwatch.models import (
     Alarm,
     CloudWatchBackend,
+    MetricAggregatedDatum,
     MetricDatum,
     MetricDatumBase,
     Statistics,
@@ -76,18 +77,24 @@ class CloudWatch(CloudWatchBackend):
     def add(self, moment: datetime, points: Iterable[DataPoint]) -> None:
         """Takes values that were measured at the moment."""
         for point in points:
-            dimensions = [{"Name": name, "Value": value} for name, value in point.dimensions.items()]
-            self._keep(MetricDatum(NAMESPACE, point.name, point.value, dimensions, moment, point.unit))
+            metric = Metric(NAMESPACE, point.name, frozenset(point.dimensions.items()))
+            self._of(metric, point.unit).add(moment.timestamp(), point.value)
 
     def put_metric_data(self, namespace: str, metric_data: list[dict[str, Any]]) -> None:
         super().put_metric_data(namespace, metric_data)
         for datum in self.metric_data:
-            self._keep(datum)
+            dimensions = frozenset((str(each.name), str(each.value)) for each in datum.dimensions)
+            series = self._of(Metric(datum.namespace, datum.name, dimensions), datum.unit)
+            moment = _seconds(_naive(datum.timestamp))
+            if isinstance(datum, MetricDatum):
+                series.add(moment, datum.value)
+            elif isinstance(datum, MetricAggregatedDatum):
+                series.add(moment, datum)
         self.metric_data = []
 
     def get_all_metrics(self) -> list[MetricDatumBase]:
         """One value for each metric: what `ListMetrics` lists."""
-        return [next(iter(by_unit.values())).example for by_unit in self._series.values()]
+        return [next(iter(by_unit.values())).listed for by_unit in self._series.values()]
 
     def get_metric_statistics(
         self,
@@ -212,66 +219,90 @@ class CloudWatch(CloudWatchBackend):
 
     def _periods(
         self, metric: Metric, stats: list[str], period: int, start: datetime, end: datetime, unit: str | None
-    ) -> dict[int, Statistics]:
+    ) -> dict[int, "_Period"]:
         """The values of whole periods; the one that `start` falls into counts from its beginning."""
-        found: dict[int, Statistics] = {}
+        found: dict[int, _Period] = {}
         begin = _seconds(_floor(start, period))
         for its_unit, series in self._series.get(metric, {}).items():
             if unit and its_unit != unit:
                 continue
-            for moment, datum in series.between(begin, _seconds(end)):
+            for moment, value in series.between(begin, _seconds(end)):
                 key = int(moment) // period * period
                 if key not in found:
-                    found[key] = Statistics(stats, datetime.fromtimestamp(key, UTC).replace(tzinfo=None), its_unit)
-                found[key].metric_data.append(datum)
+                    found[key] = _Period(stats, datetime.fromtimestamp(key, UTC).replace(tzinfo=None), its_unit)
+                found[key].add(value)
         return found
 
-    def _keep(self, datum: MetricDatumBase) -> None:
-        datum.timestamp = _naive(datum.timestamp)
-        dimensions = frozenset((str(each.name), str(each.value)) for each in datum.dimensions)
-        by_unit = self._series.setdefault(Metric(datum.namespace, datum.name, dimensions), {})
-        by_unit.setdefault(datum.unit, _Series(datum)).add(datum)
+    def _of(self, metric: Metric, unit: str | None) -> "_Series":
+        by_unit = self._series.setdefault(metric, {})
+        if unit not in by_unit:
+            dimensions = [{"Name": name, "Value": value} for name, value in sorted(metric.dimensions)]
+            by_unit[unit] = _Series(MetricDatum(metric.namespace, metric.name, 0, dimensions, None, unit))
+        return by_unit[unit]
+
+
+_Value = float | MetricAggregatedDatum
+"""A value, or a set of statistics, which nothing but `PutMetricData` brings."""
 
 
 class _Series:
     """The values of one metric in one unit through time.
 
-    A pair of Regions has hundreds of metrics, and a value of each every second for hours. A value takes 16 bytes here,
-    moto's object a thousand; only a set of statistics, which nothing but `PutMetricData` brings, stays an object.
+    A pair of Regions has hundreds of metrics, and a value of each every second for hours. A value takes 16 bytes here;
+    moto's object takes 500, and moto keeps every one that was ever made.
     """
 
-    def __init__(self, example: MetricDatumBase) -> None:
-        self.example = example
+    def __init__(self, listed: MetricDatumBase) -> None:
+        """`listed` is how `ListMetrics` shows the metric."""
+        self.listed = listed
         self._moments = array("d")
         self._values = array("d")
-        self._sets: list[tuple[float, MetricDatumBase]] = []
+        self._sets: list[tuple[float, MetricAggregatedDatum]] = []
 
-    def add(self, datum: MetricDatumBase) -> None:
-        moment = _seconds(datum.timestamp)
-        if isinstance(datum, MetricDatum):
-            # Values come in their order but for few; those of one moment keep the order in which they came.
+    def add(self, moment: float, value: _Value) -> None:
+        if isinstance(value, MetricAggregatedDatum):
+            self._sets.append((moment, value))
+        else:
+            # Nearly all come in their order, at the end.
             at = bisect.bisect_right(self._moments, moment)
             self._moments.insert(at, moment)
-            self._values.insert(at, datum.value)
-        else:
-            bisect.insort(self._sets, (moment, datum), key=lambda each: each[0])
+            self._values.insert(at, value)
         oldest = time.time() - KEPT.total_seconds()
         if self._moments and self._moments[0] < oldest - KEPT.total_seconds():
             gone = bisect.bisect_left(self._moments, oldest)
             del self._moments[:gone], self._values[:gone]
 
-    def between(self, start: float, end: float) -> Iterator[tuple[float, MetricDatumBase]]:
+    def between(self, start: float, end: float) -> Iterator[tuple[float, _Value]]:
         """What is from `start` on and before `end`, in seconds since 1970."""
-        of = self.example
         low, high = (bisect.bisect_left(self._moments, each) for each in (start, end))
-        for moment, value in zip(self._moments[low:high], self._values[low:high], strict=True):
-            yield moment, MetricDatum(of.namespace, of.name, value, [], of.timestamp, of.unit)
-        for moment, datum in self._sets:
-            if start <= moment < end:
-                yield moment, datum
+        yield from zip(self._moments[low:high], self._values[low:high], strict=True)
+        yield from ((moment, found) for moment, found in self._sets if start <= moment < end)
 
     def __len__(self) -> int:
         return len(self._moments) + len(self._sets)
+
+
+class _Period(Statistics):
+    """moto's statistics of a period, over values that are no objects of moto."""
+
+    def __init__(self, stats: list[str], moment: datetime, unit: str | None) -> None:
+        super().__init__(stats, moment, unit)
+        self._values: list[float] = []
+        self._sets: list[MetricAggregatedDatum] = []
+
+    def add(self, value: _Value) -> None:
+        if isinstance(value, MetricAggregatedDatum):
+            self._sets.append(value)
+        else:
+            self._values.append(value)
+
+    @property
+    def metric_single_values_list(self) -> list[float]:
+        return self._values
+
+    @property
+    def metric_aggregated_list(self) -> list[MetricAggregatedDatum]:
+        return self._sets
 
 
 def judge(alarm: Alarm, values: Sequence[float | None]) -> tuple[str, str]:
