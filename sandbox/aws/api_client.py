@@ -113,7 +113,9 @@ class ServiceClient:
 
 
 def go_duration(seconds: float) -> str:
-    """A time as Go writes it, and so the real provider: `1h30m0s`, `45s`, `1.5s`."""
+    """A time as Go writes it, and so the real provider: `1h30m0s`, `45s`, `1.5s`, `300ms`."""
+    if seconds < 1:
+        return f"{1000 * seconds:g}ms"
     minutes, rest = divmod(seconds, 60)
     hours, minutes = divmod(int(minutes), 60)
     if hours:

@@ -11,7 +11,7 @@ from pulumi_aws import cloudwatch
 from sandbox.api.account import REGIONS
 from sandbox.api.server import Api
 from sandbox.aws import HANDLERS, cloudwatch_api
-from sandbox.aws.api_client import ServiceClient, go_duration
+from sandbox.aws.api_client import ServiceClient
 from sandbox.cloud import Cloud
 from sandbox.wire import Props
 from tests.api.world import PRIMARY, client, refusal
@@ -224,10 +224,3 @@ def test_tags_are_taken_of_a_new_alarm_only_and_go_with_it(aws: Any) -> None:
     put("third")
     assert owners() == ["third"]
     assert refusal(aws.get_dashboard, DashboardName="none")[0] == "ResourceNotFound"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(7200, "2h0m0s"), (5430, "1h30m30s"), (600, "10m0s"), (45, "45s"), (1.5, "1.5s")]
-)
-def test_a_time_is_written_as_go_does(seconds: float, text: str) -> None:
-    assert go_duration(seconds) == text
