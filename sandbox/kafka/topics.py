@@ -221,6 +221,8 @@ class Admin:
                 "enable.auto.commit": False,
                 "auto.offset.reset": "error",
                 "fetch.message.max.bytes": 64 << 10,
+                # A request that waits at a partition's end for more would hold up the next round.
+                "fetch.wait.max.ms": 10,
             }
         )
         # Groups can stand at different places of the same partition, and a reader at one: as many rounds as places.
