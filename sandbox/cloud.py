@@ -156,16 +156,20 @@ class Cloud:
 class Aws:
     """The cloud as one request sees it: a Region, the resource that asks, and who asks."""
 
-    def __init__(self, cloud: Cloud, region: str, resource: str = "", urn: str = "", peer: str = "") -> None:
+    def __init__(
+        self, cloud: Cloud, region: str, resource: str = "", urn: str = "", peer: str = "", timeout: float = 0
+    ) -> None:
         self.cloud = cloud
         self.region = region
         self.resource = resource
+        self.timeout = timeout
+        """Seconds that the program lets each wait of this request take (`custom_timeouts`); 0 when it says nothing."""
         self._urn = urn
         self._peer = peer
 
     def elsewhere(self, region: str) -> Aws:
         """The same request, looking into another Region."""
-        return Aws(self.cloud, region, self.resource, self._urn, self._peer)
+        return Aws(self.cloud, region, self.resource, self._urn, self._peer, self.timeout)
 
     @contextmanager
     def call(self, operation: str) -> Iterator[None]:

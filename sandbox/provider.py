@@ -223,7 +223,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             self.cloud.region(region)
         except AwsError as error:
             _refuse(context, error.message)
-        return Aws(self.cloud, region, request.name, request.urn, context.peer())
+        timeout = getattr(request, "timeout", 0)  # a Read has none
+        return Aws(self.cloud, region, request.name, request.urn, context.peer(), timeout)
 
     def _apply(
         self,

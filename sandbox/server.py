@@ -107,8 +107,8 @@ class Sandbox:
         from sandbox.account import CloudAccount
         from sandbox.api.account import REGIONS
         from sandbox.api.server import Api
-        from sandbox.aws.msk_api import handlers
-        from sandbox.aws.msk_client import MskClient
+        from sandbox.aws import cloudwatch_api, msk_api
+        from sandbox.aws.api_client import ServiceClient
         from sandbox.kafka import DataPlane
 
         self._plane = DataPlane(self.folder / "kafka")
@@ -124,7 +124,8 @@ class Sandbox:
             api.heal(region)
         for region in cloud.faults.down & self._served - api.down:
             api.fail(region)
-        return {handler.kind: handler for handler in handlers(MskClient(api.endpoint, REGIONS))}
+        msk, cloudwatch = (ServiceClient(name, api.endpoint, REGIONS) for name in ("kafka", "cloudwatch"))
+        return {each.kind: each for each in (*msk_api.handlers(msk), *cloudwatch_api.handlers(cloudwatch))}
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

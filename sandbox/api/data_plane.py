@@ -96,8 +96,8 @@ class DataPlane(Protocol):
     def describe_topic(self, arn: str, name: str) -> Topic:
         """TopicError with `UNKNOWN_TOPIC_OR_PART` when there is none."""
 
-    def metrics(self) -> Iterable[DataPoint]:
-        """What can be measured now; no point at all where a cluster does not answer."""
+    def metrics_of(self, arn: str) -> Iterable[DataPoint]:
+        """What can be measured now of a cluster or Replicator; no point at all where nothing answers or runs."""
 
     def close(self) -> None:
         """Stops every process; data stays."""

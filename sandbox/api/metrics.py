@@ -11,10 +11,11 @@ INSUFFICIENT_DATA. Alarm actions are not carried out.
 
 import bisect
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from typing import Any, Final
 
 from moto.cloudwatch import urls
@@ -22,6 +23,7 @@ from moto.cloudwatch.exceptions import InvalidParameterValue, ValidationError
 from moto.cloudwatch.models import (
     Alarm,
     CloudWatchBackend,
+    MetricAggregatedDatum,
     MetricDatum,
     MetricDatumBase,
     Statistics,
@@ -35,7 +37,7 @@ NAMESPACE: Final = "AWS/Kafka"
 """Of everything that the data plane measures."""
 
 KEPT: Final = timedelta(hours=3)
-"""How long values are kept; CloudWatch keeps values by the second for as long (documentation, 2026-09)."""
+"""How long values are kept at least; CloudWatch keeps values by the second for as long (documentation, 2026-09)."""
 
 _COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     "GreaterThanThreshold": lambda value, threshold: value > threshold,
@@ -64,30 +66,35 @@ class CloudWatch(CloudWatchBackend):
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
-        self._values: dict[Metric, list[tuple[datetime, int, MetricDatumBase]]] = {}
-        self._order = count()
+        self._series: dict[Metric, dict[str | None, _Series]] = {}
+        """By unit, too: it belongs to a value."""
 
     @property
     def _url_module(self) -> Any:
         """moto looks for it beside the class, which is not in moto here."""
         return urls
 
-    def add(self, points: Iterable[DataPoint]) -> None:
-        """Takes values measured now."""
-        moment = datetime.now(UTC).replace(tzinfo=None)
+    def add(self, moment: datetime, points: Iterable[DataPoint]) -> None:
+        """Takes values that were measured at the moment."""
         for point in points:
-            dimensions = [{"Name": name, "Value": value} for name, value in point.dimensions.items()]
-            self._keep(MetricDatum(NAMESPACE, point.name, point.value, dimensions, moment, point.unit))
+            metric = Metric(NAMESPACE, point.name, frozenset(point.dimensions.items()))
+            self._of(metric, point.unit).add(moment.timestamp(), point.value)
 
     def put_metric_data(self, namespace: str, metric_data: list[dict[str, Any]]) -> None:
         super().put_metric_data(namespace, metric_data)
         for datum in self.metric_data:
-            self._keep(datum)
+            dimensions = frozenset((str(each.name), str(each.value)) for each in datum.dimensions)
+            series = self._of(Metric(datum.namespace, datum.name, dimensions), datum.unit)
+            moment = _seconds(_naive(datum.timestamp))
+            if isinstance(datum, MetricDatum):
+                series.add(moment, datum.value)
+            elif isinstance(datum, MetricAggregatedDatum):
+                series.add(moment, datum)
         self.metric_data = []
 
     def get_all_metrics(self) -> list[MetricDatumBase]:
         """One value for each metric: what `ListMetrics` lists."""
-        return [values[-1][2] for values in self._values.values() if values]
+        return [next(iter(by_unit.values())).listed for by_unit in self._series.values()]
 
     def get_metric_statistics(
         self,
@@ -138,10 +145,19 @@ class CloudWatch(CloudWatchBackend):
         return answer
 
     def put_metric_alarm(self, name: str, *args: Any, **kwargs: Any) -> Alarm:
+        """A changed alarm keeps its state, and its tags, which are taken of a new one only (API reference, 2026-09)."""
         before = self.alarms.get(name)
+        if before is not None:
+            kwargs["tags"] = None
         alarm = super().put_metric_alarm(name, *args, **kwargs)
         alarm.state_value = before.state_value if before else "INSUFFICIENT_DATA"
         return alarm
+
+    def delete_alarms(self, alarm_names: list[str]) -> None:
+        for name in alarm_names:
+            if name in self.alarms:
+                self.tagger.delete_all_tags_for_resource(self.alarms[name].alarm_arn)
+        super().delete_alarms(alarm_names)
 
     def evaluate_alarms(self, now: datetime) -> None:
         """Brings every alarm's state up to date."""
@@ -203,31 +219,90 @@ class CloudWatch(CloudWatchBackend):
 
     def _periods(
         self, metric: Metric, stats: list[str], period: int, start: datetime, end: datetime, unit: str | None
-    ) -> dict[int, Statistics]:
+    ) -> dict[int, "_Period"]:
         """The values of whole periods; the one that `start` falls into counts from its beginning."""
-        values = self._values.get(metric, [])
-        begin = _floor(start, period)
-        low = bisect.bisect_left(values, begin, key=lambda item: item[0])
-        high = bisect.bisect_left(values, end, key=lambda item: item[0])
-        found: dict[int, Statistics] = {}
-        for moment, _, datum in values[low:high]:
-            if unit and datum.unit != unit:
+        found: dict[int, _Period] = {}
+        begin = _seconds(_floor(start, period))
+        for its_unit, series in self._series.get(metric, {}).items():
+            if unit and its_unit != unit:
                 continue
-            bucket = _floor(moment, period)
-            key = int(bucket.replace(tzinfo=UTC).timestamp())
-            if key not in found:
-                found[key] = Statistics(stats, bucket, datum.unit)
-            found[key].metric_data.append(datum)
+            for moment, value in series.between(begin, _seconds(end)):
+                key = int(moment) // period * period
+                if key not in found:
+                    found[key] = _Period(stats, datetime.fromtimestamp(key, UTC).replace(tzinfo=None), its_unit)
+                found[key].add(value)
         return found
 
-    def _keep(self, datum: MetricDatumBase) -> None:
-        datum.timestamp = _naive(datum.timestamp)
-        dimensions = frozenset((str(each.name), str(each.value)) for each in datum.dimensions)
-        values = self._values.setdefault(Metric(datum.namespace, datum.name, dimensions), [])
-        bisect.insort(values, (datum.timestamp, next(self._order), datum))
-        oldest = datetime.now(UTC).replace(tzinfo=None) - KEPT
-        if values[0][0] < oldest - KEPT:
-            del values[: bisect.bisect_left(values, oldest, key=lambda item: item[0])]
+    def _of(self, metric: Metric, unit: str | None) -> "_Series":
+        by_unit = self._series.setdefault(metric, {})
+        if unit not in by_unit:
+            dimensions = [{"Name": name, "Value": value} for name, value in sorted(metric.dimensions)]
+            by_unit[unit] = _Series(MetricDatum(metric.namespace, metric.name, 0, dimensions, None, unit))
+        return by_unit[unit]
+
+
+_Value = float | MetricAggregatedDatum
+"""A value, or a set of statistics, which nothing but `PutMetricData` brings."""
+
+
+class _Series:
+    """The values of one metric in one unit through time.
+
+    A pair of Regions has hundreds of metrics, and a value of each every second for hours. A value takes 16 bytes here;
+    moto's object takes 500, and moto keeps every one that was ever made.
+    """
+
+    def __init__(self, listed: MetricDatumBase) -> None:
+        """`listed` is how `ListMetrics` shows the metric."""
+        self.listed = listed
+        self._moments = array("d")
+        self._values = array("d")
+        self._sets: list[tuple[float, MetricAggregatedDatum]] = []
+
+    def add(self, moment: float, value: _Value) -> None:
+        if isinstance(value, MetricAggregatedDatum):
+            self._sets.append((moment, value))
+        else:
+            # Nearly all come in their order, at the end.
+            at = bisect.bisect_right(self._moments, moment)
+            self._moments.insert(at, moment)
+            self._values.insert(at, value)
+        oldest = time.time() - KEPT.total_seconds()
+        if self._moments and self._moments[0] < oldest - KEPT.total_seconds():
+            gone = bisect.bisect_left(self._moments, oldest)
+            del self._moments[:gone], self._values[:gone]
+
+    def between(self, start: float, end: float) -> Iterator[tuple[float, _Value]]:
+        """What is from `start` on and before `end`, in seconds since 1970."""
+        low, high = (bisect.bisect_left(self._moments, each) for each in (start, end))
+        yield from zip(self._moments[low:high], self._values[low:high], strict=True)
+        yield from ((moment, found) for moment, found in self._sets if start <= moment < end)
+
+    def __len__(self) -> int:
+        return len(self._moments) + len(self._sets)
+
+
+class _Period(Statistics):
+    """moto's statistics of a period, over values that are no objects of moto."""
+
+    def __init__(self, stats: list[str], moment: datetime, unit: str | None) -> None:
+        super().__init__(stats, moment, unit)
+        self._values: list[float] = []
+        self._sets: list[MetricAggregatedDatum] = []
+
+    def add(self, value: _Value) -> None:
+        if isinstance(value, MetricAggregatedDatum):
+            self._sets.append(value)
+        else:
+            self._values.append(value)
+
+    @property
+    def metric_single_values_list(self) -> list[float]:
+        return self._values
+
+    @property
+    def metric_aggregated_list(self) -> list[MetricAggregatedDatum]:
+        return self._sets
 
 
 def judge(alarm: Alarm, values: Sequence[float | None]) -> tuple[str, str]:
@@ -280,6 +355,11 @@ def _metric(namespace: str, name: str, dimensions: Iterable[Mapping[str, str]]) 
 def _naive(moment: datetime) -> datetime:
     """In UTC without saying so, as moto keeps times."""
     return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
+def _seconds(moment: datetime) -> float:
+    """Since 1970, of a moment as moto keeps it."""
+    return moment.replace(tzinfo=UTC).timestamp()
 
 
 def _floor(moment: datetime, period: int) -> datetime:

@@ -8,6 +8,7 @@ import threading
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -36,6 +37,8 @@ ADMIN: Final = "/_sandbox"
 _SCOPE: Final = re.compile(r"Credential=[^/]*/\d{8}/([^/]+)/([^/]+)/aws4_request")
 _METRICS_EVERY: Final = 1.0
 _ALARMS_EVERY: Final = 5
+_METERS: Final = 16
+"""Threads that measure; a pair with both Replicators keeps four of them busy for half a second each second."""
 
 _RUNNING: Final = threading.Lock()
 """Held while an API runs: moto keeps its state in the process."""
@@ -75,7 +78,11 @@ class Api:
         self._port = port
         self._timing = timing or Timing()
         self._account = account
+        self.now: Callable[[], datetime] = _utc_now
+        """The clock of metrics and alarms: another one lets minutes pass in no time."""
         self._calls: deque[Call] = deque(maxlen=20_000)
+        self._under_way: dict[str, Future[None]] = {}
+        self._measuring = threading.Lock()
         self._closing = ExitStack()
 
     def start(self) -> None:
@@ -109,8 +116,10 @@ class Api:
             server = make_server(HOST, self._port, self._serve, threaded=True, request_handler=_Quiet)
             closing.callback(server.server_close)
             self._port = server.server_port  # the same one after a restart
+            self._meters = ThreadPoolExecutor(_METERS, thread_name_prefix="meter")
+            closing.callback(self._meters.shutdown)
             stopping = threading.Event()
-            _run(closing, lambda: self._measure(stopping), stopping.set)
+            _run(closing, lambda: self._keep_measuring(stopping), stopping.set)
             _run(closing, server.serve_forever, server.shutdown)
             self._closing = closing.pop_all()
 
@@ -179,22 +188,57 @@ class Api:
         """Whether a cluster or Replicator has interfaces in a subnet or security group."""
         return service.uses(self._msk, region, id_)
 
-    def _measure(self, stopping: threading.Event) -> None:
-        """Carries the data plane's values to CloudWatch, and looks after alarms."""
+    def measure(self) -> None:
+        """Measures everything once and brings the alarms up to date, which otherwise happens by itself."""
+        wait(list(self._under_way.values()))
+        wait(self._begin_measuring())
+        self._evaluate_alarms()
+
+    def _keep_measuring(self, stopping: threading.Event) -> None:
         ticks = 0
         while not stopping.wait(_METRICS_EVERY):
             ticks += 1
             try:
-                points = list(self._data_plane.metrics()) if self._data_plane else []
-                now = datetime.now(UTC)
-                with self._services.lock:
-                    for region in (region for region in REGIONS if not self._faults.is_down(region)):
-                        cloudwatch = self._services.cloudwatch(region)
-                        cloudwatch.add(point for point in points if point.region == region)
-                        if ticks % _ALARMS_EVERY == 0:
-                            cloudwatch.evaluate_alarms(now)
+                self._begin_measuring()
+                if ticks % _ALARMS_EVERY == 0:
+                    self._evaluate_alarms()
             except Exception:
-                log.exception("metrics of this second are lost")
+                log.exception("nothing is measured this second")
+
+    def _begin_measuring(self) -> list[Future[None]]:
+        """Has every cluster and Replicator measured, each by itself: one that does not answer takes seconds to show it.
+
+        One that is still being measured is not measured a second time.
+        """
+        if self._data_plane is None:
+            return []
+        clusters = [cluster["ClusterArn"] for cluster in self._store.all("cluster")]
+        replicators = [replicator["ReplicatorArn"] for replicator in self._store.all("replicator")]
+        with self._measuring:
+            self._under_way = {arn: future for arn, future in self._under_way.items() if not future.done()}
+            for arn in (*clusters, *replicators):
+                if arn not in self._under_way:
+                    self._under_way[arn] = self._meters.submit(self._measure, self._data_plane, arn)
+            return list(self._under_way.values())
+
+    def _measure(self, data_plane: DataPlane, arn: str) -> None:
+        """Carries the values of one cluster or Replicator to CloudWatch."""
+        # Before anything is measured: no value is older than the time it carries, so that a value of after some moment
+        # tells what was so after that moment.
+        moment = self.now()
+        try:
+            points = list(data_plane.metrics_of(arn))
+            with self._services.lock:
+                for region in (region for region in REGIONS if not self._faults.is_down(region)):
+                    self._services.cloudwatch(region).add(moment, (each for each in points if each.region == region))
+        except Exception:
+            log.exception("what was measured of %s is lost", arn)
+
+    def _evaluate_alarms(self) -> None:
+        now = self.now()
+        with self._services.lock:
+            for region in (region for region in REGIONS if not self._faults.is_down(region)):
+                self._services.cloudwatch(region).evaluate_alarms(now)
 
     def _serve(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
@@ -323,6 +367,10 @@ def _cbor_text(text: str) -> bytes:
 
 def _json(status: int, content: dict[str, Any]) -> Answer:
     return status, [("Content-Type", "application/json")], json.dumps(content).encode()
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _check_region(region: str) -> None:

@@ -21,7 +21,13 @@ OPERATIONS: Final[Mapping[str, Handler]] = {
     **replicators.OPERATIONS,
     **topics.OPERATIONS,
 }
-"""The calls that are served; the service has more (MSK configurations, SCRAM secrets, VPC connections, channels)."""
+"""The calls that are served: all that the program, the provider and the procedure make."""
+
+NOT_SERVED: Final = (
+    "the sandbox has clusters with their updates and policies, Replicators, topics and tags, but no MSK "
+    "configurations, SCRAM secrets, client VPC connections, channels, broker storage or reboots"
+)
+"""Why another call of the service is refused."""
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -39,10 +45,10 @@ def answer(msk: Msk, region: str, method: str, raw_path: str, query: str, body: 
         return 404, {"x-amzn-ErrorType": "UnknownOperationException"}, b"{}"
     operation, labels = found
     try:
-        params = model.parse(operation, labels, query, body)
         handler = OPERATIONS.get(operation.name)
         if handler is None:
-            raise bad_request(f"{operation.name} is not served by the sandbox.")
+            raise bad_request(f"{operation.name} is not served; {NOT_SERVED}.")
+        params = model.parse(operation, labels, query, body)
         # One call at a time, and all of it or nothing. Topics talk to real Kafka meanwhile, which takes its time.
         with nullcontext() if operation.name in topics.OPERATIONS else msk.store.transaction():
             return model.respond(operation, handler(msk, region, params))

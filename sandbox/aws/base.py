@@ -10,7 +10,7 @@ import abc
 import ipaddress
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -100,6 +100,14 @@ def admit_tags(inputs: Props) -> None:
         if key.lower().startswith("aws:") or not re.fullmatch(r"[\w\s.:/=+\-@]*", key + value):
             reason = "keys must not begin with aws:, and only letters, digits, spaces and _.:/=+-@ are allowed"
             raise AwsError("InvalidTag", f"tag {key} has the value {value}; {reason}")
+
+
+def described_tags(known: Props, found: Mapping[str, str]) -> Props:
+    """Tags as an API has them; the provider's default tags are not the resource's own."""
+    own = known.get("tags", {})
+    defaults = known.get("tagsAll", {}).keys() - own.keys()
+    tags = {key: value for key, value in found.items() if key not in defaults}
+    return {**({"tags": tags} if tags or "tags" in known else {}), "tagsAll": dict(found)}
 
 
 class RecordHandler(Handler):

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from sandbox.aws import msk, replicator
-from sandbox.aws.base import Handler, admit_tags, dig, having_made
-from sandbox.aws.msk_client import Answer, MskClient, State
+from sandbox.aws.api_client import PATIENCE, Answer, ServiceClient, State
+from sandbox.aws.base import Handler, admit_tags, described_tags, dig, having_made
 from sandbox.cloud import Aws
 from sandbox.diff import changes
 from sandbox.wire import Props
@@ -55,9 +55,15 @@ def from_api(value: Any) -> Any:
     return [from_api(item) for item in value] if isinstance(value, list) else value
 
 
-def handlers(client: MskClient) -> tuple[Handler, ...]:
+def handlers(client: ServiceClient) -> tuple[Handler, ...]:
     """Cluster, ClusterPolicy, Topic and Replicator behind the API."""
     return Cluster(client), ClusterPolicy(client), Topic(client), Replicator(client)
+
+
+def _patience(aws: Aws) -> float:
+    """How long each wait for a cluster or Replicator may take. A topic, of Terraform's newer framework, has `timeouts`
+    of its own and is not reached by the engine's [P]."""
+    return aws.timeout or PATIENCE
 
 
 def _reason(info: Answer) -> str:
@@ -65,15 +71,7 @@ def _reason(info: Answer) -> str:
     return f"{told['Code']}: {told['Message']}" if told else ""
 
 
-def _tags(known: Props, found: Mapping[str, str]) -> Props:
-    """Tags as the cloud has them; the provider's default tags are not the resource's own."""
-    own = known.get("tags", {})
-    defaults = known.get("tagsAll", {}).keys() - own.keys()
-    tags = {key: value for key, value in found.items() if key not in defaults}
-    return {**({"tags": tags} if tags or "tags" in known else {}), "tagsAll": dict(found)}
-
-
-def _tag(client: MskClient, aws: Aws, id_: str, state: Props, inputs: Props) -> None:
+def _tag(client: ServiceClient, aws: Aws, id_: str, state: Props, inputs: Props) -> None:
     admit_tags(inputs)
     before, after = state.get("tagsAll", {}), inputs.get("tagsAll", {})
     if gone := sorted(before.keys() - after.keys()):
@@ -85,7 +83,7 @@ def _tag(client: MskClient, aws: Aws, id_: str, state: Props, inputs: Props) -> 
 class Cluster(msk.Cluster):
     """A cluster with a broker behind it."""
 
-    def __init__(self, client: MskClient) -> None:
+    def __init__(self, client: ServiceClient) -> None:
         self._client = client
 
     def create(self, aws: Aws, inputs: Props) -> str:
@@ -103,6 +101,7 @@ class Cluster(msk.Cluster):
                 lambda found: (found["ClusterInfo"]["State"], _reason(found["ClusterInfo"])),
                 pending=("CREATING",),
                 target="ACTIVE",
+                seconds=_patience(aws),
             )
         with having_made(id_, f"creating {self.title(inputs)}"):
             for setting in msk.later_connectivity(inputs):
@@ -117,7 +116,7 @@ class Cluster(msk.Cluster):
         brokers = self._client.call(aws, "GetBootstrapBrokers", ClusterArn=id_)
         return {
             **_cluster_settings(info),
-            **_tags(known, info.get("Tags", {})),
+            **described_tags(known, info.get("Tags", {})),
             **{f"bootstrapBrokers{kind}": brokers.get(f"BootstrapBrokerString{kind}", "") for kind in _BOOTSTRAP},
             "arn": id_,
             "region": aws.region,
@@ -150,6 +149,7 @@ class Cluster(msk.Cluster):
                 lambda found: (found["ClusterInfo"]["State"], _reason(found["ClusterInfo"])),
                 pending=("DELETING",),
                 target="",
+                seconds=_patience(aws),
             )
 
     def _change(self, aws: Aws, id_: str, operation: str, params: Answer) -> None:
@@ -163,6 +163,7 @@ class Cluster(msk.Cluster):
             _operation_state,
             pending=("PENDING", "UPDATE_IN_PROGRESS"),
             target="UPDATE_COMPLETE",
+            seconds=_patience(aws),
         )
 
 
@@ -304,7 +305,7 @@ def _switches(schemes: Answer) -> Props:
 class ClusterPolicy(msk.ClusterPolicy):
     """The policy of a cluster behind the API."""
 
-    def __init__(self, client: MskClient) -> None:
+    def __init__(self, client: ServiceClient) -> None:
         self._client = client
 
     def create(self, aws: Aws, inputs: Props) -> str:
@@ -334,7 +335,7 @@ class ClusterPolicy(msk.ClusterPolicy):
 class Topic(msk.Topic):
     """A topic of a real broker."""
 
-    def __init__(self, client: MskClient) -> None:
+    def __init__(self, client: ServiceClient) -> None:
         self._client = client
 
     def create(self, aws: Aws, inputs: Props) -> str:
@@ -420,7 +421,7 @@ _INFO: Final = "replicationInfoList"
 class Replicator(replicator.Replicator):
     """A Replicator with a process behind it that copies."""
 
-    def __init__(self, client: MskClient) -> None:
+    def __init__(self, client: ServiceClient) -> None:
         self._client = client
 
     def create(self, aws: Aws, inputs: Props) -> str:
@@ -438,7 +439,7 @@ class Replicator(replicator.Replicator):
         found = self._client.find(aws, "DescribeReplicator", ReplicatorArn=id_)
         return found and {
             **_replicator_settings(found),
-            **_tags(known, found.get("Tags", {})),
+            **described_tags(known, found.get("Tags", {})),
             "arn": id_,
             "region": aws.region,
         }
@@ -466,6 +467,7 @@ class Replicator(replicator.Replicator):
             lambda found: (found["ReplicatorState"], _reason(found)),
             pending=pending,
             target=target,
+            seconds=_patience(aws),
         )
 
 

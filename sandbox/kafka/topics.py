@@ -34,6 +34,12 @@ SECONDS: Final = 5.0
 
 PING_SECONDS: Final = 2.0
 
+AGES_SECONDS: Final = 1.0
+"""How long the records at one place of every partition may take to come."""
+
+_RECORDS: Final = 1000
+_POLL: Final = 0.05
+
 CLIENT: Final[Mapping[str, str | int]] = {
     "reconnect.backoff.max.ms": 1000,
     "socket.connection.setup.timeout.ms": 3000,
@@ -215,16 +221,29 @@ class Admin:
                 "enable.auto.commit": False,
                 "auto.offset.reset": "error",
                 "fetch.message.max.bytes": 64 << 10,
+                # A request that waits at a partition's end for more would hold up the next round.
+                "fetch.wait.max.ms": 10,
             }
         )
+        # Groups can stand at different places of the same partition, and a reader at one: as many rounds as places.
+        rounds: list[dict[tuple[str, int], TopicPartition]] = []
+        for each in {(each.topic, each.partition, each.offset): each for each in partitions}.values():
+            where = each.topic, each.partition
+            free = next((places for places in rounds if where not in places), None)
+            if free is None:
+                rounds.append(free := {})
+            free[where] = each
         try:
-            # One position at a time: groups can stand at different places of the same partition.
-            for each in partitions:
-                reader.assign([each])
-                record = reader.poll(1)
-                if record is not None and not record.error():
-                    _, produced = record.timestamp()
-                    found[each.topic, each.partition, each.offset] = max(0.0, time.time() - produced / 1000)
+            for places in rounds:
+                reader.assign(list(places.values()))
+                end = time.monotonic() + AGES_SECONDS
+                while places and (left := end - time.monotonic()) > 0:
+                    for record in reader.consume(_RECORDS, min(left, _POLL)):
+                        place = places.pop((str(record.topic()), record.partition() or 0), None)
+                        if place is not None and not record.error():
+                            _, produced = record.timestamp()
+                            age = max(0.0, time.time() - produced / 1000)
+                            found[place.topic, place.partition, place.offset] = age
         finally:
             reader.close()
         return found

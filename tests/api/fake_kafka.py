@@ -25,7 +25,9 @@ class FakeKafka:
     state: tuple[str, str] = ("RUNNING", "")
     broken: str | None = None
     silent: bool = False
-    points: tuple[Point, ...] = ()
+    points: dict[str, tuple[Point, ...]] = field(default_factory=dict)
+    slow: dict[str, threading.Event] = field(default_factory=dict)
+    """What must be set before measuring something comes to its end."""
     asked: list[tuple[str, object]] = field(default_factory=list)
     topics: dict[tuple[str, str], Topic] = field(default_factory=dict)
     port: int = 20_000
@@ -34,7 +36,8 @@ class FakeKafka:
     def willing(self) -> None:
         """Everything works, nothing has been asked."""
         self.up.set()
-        self.state, self.broken, self.silent, self.points = ("RUNNING", ""), None, False, ()
+        self.state, self.broken, self.silent, self.points = ("RUNNING", ""), None, False, {}
+        self.slow = {}
         self.asked.clear()
 
     def start_cluster(self, arn: str, *, region: str) -> str:
@@ -107,8 +110,9 @@ class FakeKafka:
         if self.silent:
             raise ClusterUnavailable("127.0.0.1:1 does not answer")
 
-    def metrics(self) -> Iterable[Point]:
-        return self.points
+    def metrics_of(self, arn: str) -> Iterable[Point]:
+        assert arn not in self.slow or self.slow[arn].wait(10)
+        return self.points.get(arn, ())
 
     def close(self) -> None:
         self.asked.append(("close", None))

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -164,31 +165,55 @@ def test_topics_are_those_of_real_kafka(world: World, kafka: FakeKafka) -> None:
     assert refusal(client.describe_topic, **params)[0] == "NotFoundException"
 
 
+def lags(world: World, region: str, name: str, since: datetime) -> dict[datetime, float]:
+    """The Replicator's MessageLag by the second, as somebody who waits for it to be 0 asks for it."""
+    metric = {
+        "Namespace": "AWS/Kafka",
+        "MetricName": "MessageLag",
+        "Dimensions": [{"Name": "ReplicatorName", "Value": name}],
+    }
+    query = {"Id": "lag", "MetricStat": {"Metric": metric, "Period": 1, "Stat": "Maximum"}}
+    (found,) = world.client("cloudwatch", region).get_metric_data(
+        MetricDataQueries=[query], StartTime=since, EndTime=since + timedelta(hours=1)
+    )["MetricDataResults"]
+    return dict(zip(found["Timestamps"], found["Values"], strict=True))
+
+
+def lag(name: str, value: float, **more: str) -> Point:
+    return Point(region=SECONDARY, name="MessageLag", dimensions={"ReplicatorName": name, **more}, value=value)
+
+
 def test_metrics_go_to_cloudwatch_of_their_region(world: World, kafka: FakeKafka) -> None:
-    lag = {"ReplicatorName": "r"}
-    kafka.points = (
-        Point(region=SECONDARY, name="MessageLag", dimensions=lag, value=7),
-        Point(region=SECONDARY, name="MessageLag", dimensions=lag | {"Topic": "orders"}, value=5),
-    )
-
-    def values(region: str) -> list[float]:
-        now = datetime.now(UTC)
-        answer = world.client("cloudwatch", region).get_metric_statistics(
-            Namespace="AWS/Kafka",
-            MetricName="MessageLag",
-            Dimensions=[{"Name": "ReplicatorName", "Value": "r"}],
-            StartTime=now - timedelta(minutes=2),
-            EndTime=now + timedelta(minutes=1),
-            Period=60,
-            Statistics=["Maximum"],
-        )
-        return [point["Maximum"] for point in answer["Datapoints"]]
-
-    assert set(world.wait_for(lambda: values(SECONDARY))) == {7}
-    assert values(PRIMARY) == []
+    began = datetime.now(UTC).replace(microsecond=0)
+    kafka.points = {world.cluster(SECONDARY): (lag("r", 7), lag("r", 5, Topic="orders"))}
+    found = world.wait_for(lambda: lags(world, SECONDARY, "r", began))
+    assert set(found.values()) == {7}
+    assert min(found) >= began
+    assert lags(world, PRIMARY, "r", began) == {}
     world.api.fail(SECONDARY)
     world.api.heal(SECONDARY)
     assert kafka.calls("fail_region") == kafka.calls("heal_region") == [SECONDARY]
+
+
+def test_a_value_is_of_the_moment_at_which_measuring_it_began_and_waits_for_no_other(
+    world: World, kafka: FakeKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, quick = world.cluster(SECONDARY), world.cluster(SECONDARY)
+    then = datetime.now(UTC).replace(microsecond=0)
+    clock = [then]
+    monkeypatch.setattr(world.api, "now", lambda: clock[0])
+    kafka.slow = {slow: threading.Event()}
+    kafka.points = {slow: (lag("slow", 7),), quick: (lag("quick", 7),)}
+    world.wait_for(lambda: lags(world, SECONDARY, "quick", then))
+    assert lags(world, SECONDARY, "slow", then) == {}
+
+    clock[0] = then + timedelta(minutes=1)
+    world.wait_for(lambda: len(lags(world, SECONDARY, "quick", then)) == 2)
+    kafka.slow[slow].set()
+    found = world.wait_for(lambda: lags(world, SECONDARY, "slow", then))
+    assert min(found) == then
+    world.api.measure()
+    assert [*sorted(lags(world, SECONDARY, "slow", then))] == [then, clock[0]]
 
 
 def test_what_cannot_be_deleted_ends_failed_and_can_be_deleted_again(world: World, kafka: FakeKafka) -> None:

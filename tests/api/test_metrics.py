@@ -128,10 +128,30 @@ def test_old_values_are_dropped(world: World, name: str) -> None:
     # Old values go once something twice as old as what is kept is there and a new value comes.
     put(world, name, (int(2 * KEPT.total_seconds() / 60) + 2, 1), (1, 1))
     with world.api._services.lock:
-        values = [
-            found for metric, found in world.api._services.cloudwatch(PRIMARY)._values.items() if metric.name == name
-        ]
-    assert [len(each) for each in values] == [1]
+        series = world.api._services.cloudwatch(PRIMARY)._series
+        kept = [len(each) for metric, by_unit in series.items() if metric.name == name for each in by_unit.values()]
+    assert kept == [1]
+
+
+def test_a_value_has_a_unit_and_may_be_a_whole_set(world: World, name: str) -> None:
+    cloudwatch = world.client("cloudwatch", PRIMARY)
+    values = (
+        {"Value": 2, "Unit": "Count"},
+        {"Value": 300, "Unit": "Bytes"},
+        {"StatisticValues": {"Sum": 8, "Minimum": 1, "Maximum": 7, "SampleCount": 2}, "Unit": "Count"},
+    )
+    data = [{"MetricName": name, "Timestamp": minute(2), **value} for value in values]
+    cloudwatch.put_metric_data(Namespace="Test", MetricData=data)
+
+    def found(**more: str) -> tuple[float, float]:
+        window = {"StartTime": minute(10), "EndTime": minute(0), "Period": 60, "Statistics": ["Sum", "Maximum"]}
+        (point,) = cloudwatch.get_metric_statistics(Namespace="Test", MetricName=name, **window, **more)["Datapoints"]
+        return point["Sum"], point["Maximum"]
+
+    assert found(Unit="Count") == (10, 7)
+    assert found(Unit="Bytes") == (300, 300)
+    assert found() == (310, 300)
+    assert len(cloudwatch.list_metrics(Namespace="Test", MetricName=name)["Metrics"]) == 1
 
 
 def alarm(name: str, **changes: Any) -> dict[str, Any]:

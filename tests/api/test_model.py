@@ -1,6 +1,7 @@
 """Requests and answers against the service's own model: nothing that MSK does not know gets in or out."""
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -193,6 +194,19 @@ def test_every_call_that_is_served_answers_as_the_service_would(world: World) ->
     assert not [call for call in calls if call.status >= 500]
 
 
-def test_calls_that_are_not_served_say_so(world: World) -> None:
-    with pytest.raises(world.kafka(PRIMARY).exceptions.BadRequestException, match="ListConfigurations is not served"):
+UNSERVED = sorted({*model.service().operation_names} - service.OPERATIONS.keys())
+
+
+@pytest.mark.parametrize("name", UNSERVED)
+def test_a_call_that_is_not_served_says_so(world: World, name: str) -> None:
+    http = model.service().operation_model(name).http
+    path = re.sub(r"{\w+}", "anything", http["requestUri"])
+    status, headers, body = service.answer(world.api._msk, PRIMARY, http["method"], path, "", b"")
+    assert (status, headers["x-amzn-ErrorType"]) == (400, "BadRequestException")
+    told = json.loads(body)["message"]
+    assert told.startswith(f"{name} is not served; the sandbox has clusters with their updates and policies, ")
+
+
+def test_the_sdk_shows_why_a_call_is_not_served(world: World) -> None:
+    with pytest.raises(world.kafka(PRIMARY).exceptions.BadRequestException, match="but no MSK configurations, "):
         world.kafka(PRIMARY).list_configurations()

@@ -1,8 +1,10 @@
 """MSK's metrics under MSK's names, measured."""
 
+import time
 from pathlib import Path
 
 import pytest
+from confluent_kafka import TopicPartition
 
 from sandbox.kafka import DataPoint
 from sandbox.kafka.clients import consume, produce
@@ -132,3 +134,22 @@ def test_failed_offset_commits_are_counted_once_and_groups_in_use_are_no_failure
         )
     assert meter._sync_failures(Process(tmp_path)) == 1
     assert meter._sync_failures(Process(tmp_path)) == 0
+
+
+def test_the_ages_of_many_waiting_records_are_asked_for_at_once(pair: Pair) -> None:
+    """Six groups on ten topics have hundreds of positions; one after the other they took 50 ms each."""
+    topic, now = pair.topic(A, partitions=10), time.time()
+    for partition in range(10):
+        for minutes in (30, 20, 10):
+            stamp = int((now - 60 * minutes) * 1000)
+            produce(pair.a, topic, ["x"], partition=partition, timestamp_ms=stamp)
+    places = [TopicPartition(topic, partition, offset) for partition in range(10) for offset in range(3)]
+    admin = pair.plane.admin(A)
+    admin.ages(places[:1])
+    began = time.monotonic()
+    found = admin.ages([*places, *places])
+    assert time.monotonic() - began < 1
+    minutes_old = {place: round(age / 60) for place, age in found.items()}
+    assert minutes_old == {(topic, each.partition, each.offset): 30 - 10 * each.offset for each in places}
+    # A position without a record has no age, and takes the others along no longer than a second.
+    assert admin.ages([TopicPartition(topic, 0, 3), *places[:1]]).keys() == {(topic, 0, 0)}
