@@ -382,7 +382,7 @@ def _admit_name(aws: Aws, inputs: Props) -> None:
         pattern = "^[0-9A-Za-z][0-9A-Za-z-]*$"
         raise bad_request(f"Value '{name}' at 'clusterName' failed to satisfy constraint: must match pattern {pattern}")
     if any(other["clusterName"] == name for other in aws.table(CLUSTER).values()):
-        raise AwsError("ConflictException", "A resource already exists with this name.", status=409)
+        raise AwsError("ConflictException", "A resource with this name already exists.", status=409)
 
 
 def _admit_network(aws: Aws, inputs: Props) -> None:
@@ -754,7 +754,7 @@ class Configuration(RecordHandler):
         if not re.fullmatch(r"[0-9A-Za-z][0-9A-Za-z-]*", inputs["name"]):
             raise bad_request(f"Value '{inputs['name']}' at 'name' failed to satisfy constraint.")
         if any(other["name"] == inputs["name"] for other in aws.table(CONFIGURATION).values()):
-            raise AwsError("ConflictException", "A resource already exists with this name.", status=409)
+            raise AwsError("ConflictException", "A resource with this name already exists.", status=409)
         for version in inputs.get("kafkaVersions", []):
             if version not in {*STANDARD_VERSIONS, *EXPRESS_VERSIONS}:
                 raise bad_request(f"Unsupported KafkaVersion [{version}].")

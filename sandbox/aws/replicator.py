@@ -362,7 +362,7 @@ def _admit_uniqueness(aws: Aws, inputs: Props) -> None:
     info = inputs[_INFO]
     for other in aws.table(REPLICATOR).values():
         if other["replicatorName"] == inputs["replicatorName"]:
-            raise AwsError("ConflictException", "A resource already exists with this name.", status=409)
+            raise AwsError("ConflictException", "A resource with this name already exists.", status=409)
         same = all(other[_INFO][name] == info[name] for name in ("sourceKafkaClusterArn", "targetKafkaClusterArn"))
         if same:  # said by AWS's sample only
             message = "A replicator already exists for this pair of source and target clusters."

@@ -9,7 +9,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, Self
 
@@ -21,10 +21,6 @@ from sandbox.kafka.pair import REGIONS, Pair
 from sandbox.kafka.settings import NEW_GROUP_SECONDS, cluster_name
 from sandbox.kafka.topics import Admin, ClusterUnavailable, TopicError
 from sandbox.stage import Stage
-
-METRIC_SECONDS: Final = 2.0
-"""A value counts when it was published this long after the producers stopped: it is of the seconds before, as MSK's is
-of the minute before."""
 
 RPO_SECONDS: Final = 10.0
 """How much older than the cut the oldest message at risk may be: what a Replicator that keeps up has on its way."""
@@ -153,7 +149,7 @@ class Drill:
         self.stage.step(f"Planned switch to the {target}", "Producers first, consumers when they are through.")
         stopped = time.time()
         self.load.stop_writers()
-        since = _from_now()
+        since = datetime.now(UTC)
         self._gate_replicated(since)
         self._gate_consumed(source, since)
         self.load.stop_readers()
@@ -191,7 +187,7 @@ class Drill:
         self.moment = "return"
         self.stage.step(f"{REGIONS[PRIMARY]} is back", "What it had accepted last arrives behind newer messages.")
         self.pair.heal(REGIONS[PRIMARY])
-        self._gate_replicated(_from_now())
+        self._gate_replicated(datetime.now(UTC))
 
     def prepare_failback(self) -> None:
         """The reverse Replicator, created while messages flow, until it keeps up."""
@@ -201,7 +197,7 @@ class Drill:
         self.creations.append(self._ends(PRIMARY))
         self.pair.prepare_failback()
         self._standing = True
-        since = _from_now()
+        since = datetime.now(UTC)
         second = max(1, self.plan.rate // self.plan.topics)
         self._gate(
             f"MessageLag of {self.pair.reverse} is about 0 (one second of load at most)",
@@ -219,7 +215,7 @@ class Drill:
         self.moment = "end"
         self.stage.step("Everything is counted", "Producers stop, the rest drains, both logs are read.")
         self.load.stop_writers()
-        since = _from_now()
+        since = datetime.now(UTC)
         self._gate_replicated(since)
         self._gate_consumed(self.side, since)
         self.load.stop_readers()
@@ -444,10 +440,6 @@ def _answered(condition: Callable[[], bool]) -> bool:
         return condition()
     except (ClusterUnavailable, TopicError):
         return False
-
-
-def _from_now() -> datetime:
-    return datetime.now(UTC) + timedelta(seconds=METRIC_SECONDS)
 
 
 def _described(plan: Plan) -> str:

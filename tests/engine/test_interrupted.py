@@ -112,7 +112,7 @@ def test_a_replicator_created_while_the_engine_died_is_refused_a_second_time_unt
     die(primary, "secondary", "--parallel", "1")
     refused = primary.pulumi.up("secondary")
     assert not refused.ok
-    assert "ConflictException: A resource already exists with this name." in refused.output
+    assert "ConflictException: A resource with this name already exists." in refused.output
     assert f"{REPLICATOR}::{name}, interrupted while creating" in refused.output
 
     make_known(primary, "secondary", REPLICATOR, name, "msk-dr:index:Replicator")

@@ -206,8 +206,8 @@ class FrozenOnTheWayBack(BarePair):
 
     def prepare_failback(self) -> None:
         super().prepare_failback()
-        # Thawed by nobody: it ends with its data plane.
-        self.plane.cut_off(self.reverse).__enter__()
+        self.cut = self.plane.cut_off(self.reverse)  # kept: it is thawed when nobody holds it any more
+        self.cut.__enter__()
 
 
 def test_with_broken_lag_gates_the_drill_reports_the_loss_and_fails(

@@ -219,7 +219,7 @@ def test_two_clusters_cannot_have_one_name_in_a_region(cloud: Any, east: Client,
     east.make(msk.Cluster, "c", cluster_inputs(network))
     said = refusal(east, msk.Cluster, cluster_inputs(network))
     assert "StatusCode: 409" in said
-    assert "ConflictException: A resource already exists with this name." in said
+    assert "ConflictException: A resource with this name already exists." in said
     ohio = Client(cloud, OHIO)
     assert ohio.make(msk.Cluster, "c", cluster_inputs(Network(ohio))).id
 
@@ -585,7 +585,7 @@ def test_a_configuration_in_use_stays_and_counts_its_revisions(east: Client, net
 def test_a_configuration_has_a_name_of_its_own_and_a_known_version(east: Client) -> None:
     east.make(msk.Configuration, "s", {"serverProperties": "a=b", "name": "s"})
     for inputs, message in (
-        ({"name": "s"}, "already exists with this name"),
+        ({"name": "s"}, "with this name already exists"),
         ({"name": "a_b"}, "failed to satisfy constraint"),
         ({"kafkaVersions": ["0.1"]}, "Unsupported KafkaVersion"),
     ):

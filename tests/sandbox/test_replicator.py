@@ -261,7 +261,7 @@ def test_a_cluster_of_two_brokers_is_too_small(pair: Pair) -> None:
 
 def test_there_is_one_replicator_for_a_pair_and_one_of_a_name(pair: Pair) -> None:
     first = pair.replicator()
-    with pytest.raises(Refused, match="A resource already exists with this name"):
+    with pytest.raises(Refused, match="A resource with this name already exists"):
         pair.target.make(msk.Replicator, "again", pair.inputs())
     with pytest.raises(Refused, match="already exists for this pair"):
         pair.target.make(msk.Replicator, "again", changed(pair.inputs(), "replicatorName", "other"))
