@@ -10,7 +10,7 @@ RUN := PATH="$(CURDIR)/.venv/bin:$$PATH"
 help:
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-setup: ## Python packages in .venv, the Pulumi CLI as .venv/bin/pulumi, Java and Kafka's jars in the user's cache
+setup: ## Python packages in .venv, .venv/bin/pulumi, .venv/bin/sandbox; Kafka's jars in the user's cache
 	@$(PYTHON) toolchain/bootstrap.py
 
 ready:
@@ -44,8 +44,11 @@ lint: ready ## format, lint, types, workflows
 bench: ready ## what it costs: program start, preview and up, growth with topics
 	@$(RUN) python -m bench
 
-lock: ready ## requirements.txt again from pyproject.toml (newer versions: make lock UPGRADE=--upgrade)
-	@$(RUN) uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate $(UPGRADE) pyproject.toml -o requirements.txt
+LOCK := uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate
+
+lock: ready ## both locks again from pyproject.toml (newer versions: make lock UPGRADE=--upgrade)
+	@$(RUN) $(LOCK) $(UPGRADE) --group dev pyproject.toml -o toolchain/requirements.txt
+	@$(RUN) $(LOCK) --constraint toolchain/requirements.txt pyproject.toml -o requirements.txt
 
 clean: ## remove what the other targets made in this folder (the user's cache folder stays)
 	@rm -rf .venv .sandbox .hypothesis .mypy_cache .pytest_cache .ruff_cache

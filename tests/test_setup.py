@@ -105,7 +105,7 @@ class Machine:
     def new_clone(self, name: str) -> Path:
         clone = self.folder / name
         shutil.copytree(ROOT / "toolchain", clone / "toolchain", ignore=shutil.ignore_patterns("__pycache__"))
-        (clone / "requirements.txt").write_text("package==1.0\n")
+        (clone / "toolchain" / "requirements.txt").write_text("package==1.0\n")
         kafka = clone / "sandbox" / "kafka"
         kafka.mkdir(parents=True)
         (kafka / "kafka.lock").write_text("group:jar:1.0 0123\n")
@@ -417,7 +417,7 @@ def test_a_changed_lock_is_installed_into_the_same_environment(machine: Machine)
     machine.has_cli("v3.260.0")
     machine.set_up()
     machine.forget_calls()
-    (machine.clone / "requirements.txt").write_text("package==2.0\n")
+    (machine.clone / "toolchain" / "requirements.txt").write_text("package==2.0\n")
     assert machine.set_up().returncode == 0
     assert [call.split()[1] for call in machine.calls("uv")] == ["pip"]
 
@@ -526,15 +526,31 @@ def test_make_lists_every_target_with_one_line() -> None:
     assert sorted(targets) == sorted(set(phony.split()) - {"help", "ready"})
 
 
-def test_the_lock_holds_every_dependency_with_hashes_and_no_address() -> None:
-    lock = (ROOT / "requirements.txt").read_text()
-    assert "://" not in lock
-    pins = dict(re.findall(r"^([\w.-]+)==(\S+)", lock, re.MULTILINE))
-    assert len(re.findall(r"^\S+==.* \\\n    --hash=sha256:", lock, re.MULTILINE)) == len(pins) > 0
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    for dependency in map(Requirement, project["dependencies"]):
-        pinned = pins[dependency.name.lower().replace("_", "-")]
-        assert dependency.specifier.contains(pinned), f"{dependency} is locked at {pinned}; run `make lock`"
+def pins(lock: Path) -> dict[str, str]:
+    return dict(re.findall(r"^([\w.-]+)==(\S+)", lock.read_text(), re.MULTILINE))
+
+
+def test_the_locks_hold_every_dependency_with_hashes_and_no_address() -> None:
+    content = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    program = content["project"]["dependencies"]
+    wanted = {
+        ROOT / "requirements.txt": program,
+        ROOT / "toolchain" / "requirements.txt": [*program, *content["dependency-groups"]["dev"]],
+    }
+    for lock, dependencies in wanted.items():
+        assert "://" not in lock.read_text()
+        locked = pins(lock)
+        hashed = re.findall(r"^\S+==.* \\\n    --hash=sha256:", lock.read_text(), re.MULTILINE)
+        assert len(hashed) == len(locked) > 0
+        for dependency in map(Requirement, dependencies):
+            pinned = locked[dependency.name.lower().replace("_", "-")]
+            assert dependency.specifier.contains(pinned), f"{dependency} is locked at {pinned}; run `make lock`"
+
+
+def test_what_pulumi_installs_is_a_part_of_what_the_tests_run_on() -> None:
+    program, everything = pins(ROOT / "requirements.txt"), pins(ROOT / "toolchain" / "requirements.txt")
+    assert program.items() <= everything.items()
+    assert len(program) < len(everything) / 2
 
 
 def test_no_file_names_a_package_registry() -> None:

@@ -96,7 +96,7 @@ class Checkout:
         self.venv = root / ".venv"
         self.bin = self.venv / "bin"
         self.stamp = self.venv / "set-up.json"
-        self.requirements = root / "requirements.txt"
+        self.requirements = root / "toolchain" / "requirements.txt"
         self.uv_pin = root / "toolchain" / "uv.txt"
         self.engine = root / "toolchain" / "engine"
         self.host = root / "toolchain" / "python-host"
@@ -543,7 +543,7 @@ def made_for_this_python(venv: Path) -> bool:
 
 
 def provide_packages(checkout: Checkout, progress: Progress) -> str:
-    """Brings `.venv` to exactly what requirements.txt says; returns how.
+    """Brings `.venv` to exactly what toolchain/requirements.txt says; returns how.
 
     An environment without a stamp is one that was interrupted: it is made anew, not trusted.
     """
