@@ -15,8 +15,8 @@ import click
 from botocore.config import Config  # type: ignore[import-untyped]
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
 
+from sandbox import folder as folders
 from sandbox.cli import Pulumi, Result
-from sandbox.folder import running
 from sandbox.kafka import DataPlane, ensure_runtime
 from sandbox.kafka.pair import REGIONS
 from sandbox.server import Sandbox
@@ -139,12 +139,11 @@ class DeployedPair:
 
 def emptied(folder: Path) -> Path:
     """The folder without what an earlier run left there. Refuses one that is in use, or that is no sandbox's."""
-    if server := running(folder):
-        raise click.UsageError(
-            f"--folder is {folder}; process {server.pid} is using it. End that one, or name another folder."
-        )
-    if folder.exists() and any(folder.iterdir()) and not (folder / "lock").exists():
+    if pid := folders.owner(folder):
+        raise click.UsageError(f"--folder is {folder}; process {pid} is using it. End that one, or name another.")
+    if folder.exists() and any(folder.iterdir()) and folders.MadeAs.read(folder) is None:
         raise click.UsageError(f"--folder is {folder}; it must be empty, or new. Name another one.")
+    folders.end_leftovers(folder)
     shutil.rmtree(folder, ignore_errors=True)
     return folder
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from sandbox.aws.api_client import ServiceClient
 from sandbox.cloud import Cloud
 from sandbox.wire import Props
 from tests.api.world import PRIMARY, client, refusal
-from tests.sandbox.kit import Client, Refused, open_cloud
+from tests.sandbox.kit import Client, Refused
 
 # Each of them runs here again, on an `east` behind the API.
 from tests.sandbox.test_services import (  # noqa: F401
@@ -51,13 +50,6 @@ TEXT: Props = {"type": "text", "properties": {"markdown": "# Orders"}}
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     with Api(tmp_path_factory.mktemp("api")) as api:
         yield api
-
-
-@pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[Cloud]:
-    opened = open_cloud(tmp_path)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

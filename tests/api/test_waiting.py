@@ -1,7 +1,5 @@
 """How the provider waits for what the API makes: by state, not for ever, and in the words of the real one."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,14 +8,6 @@ from sandbox.api.account import REGIONS
 from sandbox.aws.api_client import PATIENCE, ServiceClient, State, go_duration
 from sandbox.cloud import Aws, AwsError, Cloud
 from tests.api.world import PRIMARY, World
-from tests.sandbox.kit import open_cloud
-
-
-@pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[Cloud]:
-    opened = open_cloud(tmp_path)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -3,17 +3,13 @@
 import dataclasses
 import itertools
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from io import StringIO
 from pathlib import Path
 
-import psutil
 import pytest
 from click.testing import CliRunner
 from rich.console import Console
@@ -23,7 +19,7 @@ from sandbox.drill.accounts import PRIMARY, SECONDARY, Account
 from sandbox.drill.run import Drill, LoadStage, Plan, claims
 from sandbox.kafka import DataPlane
 from sandbox.kafka.pair import FORWARD, FORWARD_SPEC, REVERSE, REVERSE_SPEC, BarePair, Pair
-from tests.kafka.test_processes import ROOT, processes_of
+from tests.kafka.leftovers import ROOT, interrupted, processes_of
 
 pytestmark = pytest.mark.kafka
 
@@ -263,16 +259,6 @@ def test_both_scenarios_hold_on_the_deployed_pair_and_leave_only_the_report(fold
 @pytest.mark.engine
 def test_a_drill_that_is_interrupted_leaves_nothing(folder: Path, tmp_path: Path) -> None:
     command = [*DRILL, "--folder", str(folder), "--report", str(tmp_path / "report")]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True)
-    try:
-        deadline = time.monotonic() + 120
-        while not any(psutil.Process(pid).name() == "java" for pid in processes_of(folder)):
-            assert process.poll() is None and time.monotonic() < deadline, "no broker was started"
-            time.sleep(0.2)
-        os.kill(process.pid, signal.SIGINT)
-        assert process.wait(60) == 130
-    finally:
-        process.kill()
-        process.wait()
+    assert interrupted(command, folder) == 130
     assert processes_of(tmp_path) == []
     assert not folder.exists()

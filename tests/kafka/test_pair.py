@@ -1,8 +1,6 @@
 """What the real Pulumi engine deploys on real Kafka: the whole procedure, and what the MSK API does to a stack."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -11,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import boto3  # type: ignore[import-untyped]
-import psutil
 import pytest
 
 from sandbox.aws import ec2
 from sandbox.cloud import Aws
 from sandbox.kafka import ClusterUnavailable
 from tests.engine.deployment import CLUSTER, FOR_TESTS, REPLICATOR, Deployment, deployed, of, warnings
-from tests.kafka.test_processes import ROOT, processes_of
+from tests.kafka.leftovers import ROOT, interrupted, processes_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.engine]
 
@@ -43,18 +40,7 @@ def test_the_published_procedure_holds_on_the_deployed_pair(folder: Path, tmp_pa
 
 
 def test_a_demo_that_is_interrupted_leaves_nothing(folder: Path) -> None:
-    process = subprocess.Popen([*DEMO, str(folder)], cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True)
-    try:
-        started = folder / "kafka" / "clusters"
-        deadline = time.monotonic() + 120
-        while not any(psutil.Process(pid).name() == "java" for pid in processes_of(started)):
-            assert process.poll() is None and time.monotonic() < deadline, "no broker was started"
-            time.sleep(0.2)
-        os.kill(process.pid, signal.SIGINT)
-        assert process.wait(60) == 130
-    finally:
-        process.kill()
-        process.wait()
+    assert interrupted([*DEMO, str(folder)], folder) == 130
     assert processes_of(folder) == []
     assert not folder.exists()
 

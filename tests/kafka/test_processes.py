@@ -7,7 +7,6 @@ import sys
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from sandbox.kafka import DataPlane, DataPlaneError
@@ -15,20 +14,7 @@ from sandbox.kafka.clients import everything, produce
 from sandbox.kafka.pair import FORWARD, FORWARD_SPEC, PRIMARY, SECONDARY
 from sandbox.kafka.processes import Process
 from tests.kafka.conftest import eventually
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def processes_of(folder: Path) -> list[int]:
-    """Programs that were started with this folder as their working directory or below it."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if Path(process.cwd()).is_relative_to(folder.resolve()) and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process.pid)
-        except (psutil.Error, OSError):
-            continue
-    return found
+from tests.kafka.leftovers import ROOT, processes_of
 
 
 @pytest.mark.kafka

@@ -19,7 +19,7 @@ import pytest
 from sandbox.cli import Pulumi
 from tests.engine.deployment import FOR_TESTS
 from tests.kafka.conftest import eventually
-from tests.kafka.test_processes import ROOT, processes_of
+from tests.kafka.leftovers import ROOT, processes_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.engine]
 

@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from sandbox.cloud import Cloud
-from tests.sandbox.kit import EAST, Client, Network, Pair, open_cloud
-
-
-@pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[Cloud]:
-    opened = open_cloud(tmp_path)
-    yield opened
-    opened.close()
+from tests.sandbox.kit import EAST, Client, Network, Pair
 
 
 @pytest.fixture
