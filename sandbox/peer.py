@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-_SETTLING = 0.3
+_SETTLING = 1.0
 """Seconds for the engine to write what it has heard so far. Pulumi's file backend empties the stack's file before it
 writes it anew, and an engine killed in between loses the stack ("failed to load checkpoint: EOF", seen with 3.259).
 That is a danger of its own, and not what a crash in mid-call is about."""

@@ -1,4 +1,4 @@
-"""Producers and consumers as applications have them, for the tests."""
+"""Producers and consumers as applications have them, for drills and tests."""
 
 import time
 from collections.abc import Iterable

@@ -31,6 +31,11 @@ START_SECONDS: Final = 120.0
 """How long a broker or a Replicator may take to be ready: 5 to 15 s when two of them start on two cores."""
 
 STOP_SECONDS: Final = 15.0
+
+THAW_SECONDS: Final = 30.0
+"""How long a broker that was frozen may take to answer before it is started again, with its data. They answer within a
+second or two; one in a hundred, on a busy machine, was never seen to."""
+
 _PORTS: Final = range(20_000, 32_000)
 """Below the ports that outgoing connections are given (from 32768 on Linux), so that a remembered port stays free."""
 
@@ -177,6 +182,10 @@ class DataPlane:
 
     def _run_broker(self, cluster: Cluster) -> None:
         process = self._process(cluster)
+        if process.running and not wait_for(lambda: self._answers_or_failed(cluster), THAW_SECONDS):
+            process.stop(grace=0)
+            with self._lock:
+                self._admins.pop(cluster.arn, None)
         if not process.running:
             self._ports_are_free(cluster.arn, cluster.port, cluster.controller_port, cluster.agent_port)
             home, runtime = process.folder, ensure_runtime()
@@ -196,6 +205,10 @@ class DataPlane:
                     raise DataPlaneError(f"The storage of {cluster.arn} cannot be prepared: {problem}")
             process.start([*java, "kafka.Kafka", "broker.properties"])
         self._until_ready(cluster, self.admin(cluster.arn).answers)
+
+    def _answers_or_failed(self, cluster: Cluster) -> bool:
+        """Whether there is nothing to wait for: it answers, or its Region has failed again."""
+        return cluster.region in self._failed or self.admin(cluster.arn).answers()
 
     def stop_cluster(self, arn: str) -> None:
         """Ends the broker; its data stays."""

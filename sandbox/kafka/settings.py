@@ -23,11 +23,12 @@ INTERNAL_TOPICS: Final = (r"__.*", r"mm2-offset-syncs\..*\.internal", r".*\.chec
 HEADER: Final = "__mskmr"
 """First part of the header on every copied record; MSK Replicator's has this name (developer guide, topic naming)."""
 
-NEW_GROUP_SECONDS: Final = 3.0
+NEW_GROUP_SECONDS: Final = 5.0
 """How long a group that is new on the target should be left alone there once it has a position.
 
 MirrorMaker 2 writes a new group's position every second until it has looked at what the target has, also a second
-apart; what a consumer there commits in between is written over with the older position (and read again)."""
+apart (more on a busy machine); what a consumer there commits in between is written over with the older position (and
+read again)."""
 
 SOURCE_CONNECTOR: Final = "topics"
 CHECKPOINT_CONNECTOR: Final = "groups"

@@ -25,15 +25,15 @@ def processes_of(folder: Path) -> list[int]:
     return found
 
 
-def interrupted(command: Sequence[str], folder: Path) -> int:
-    """Exit code of a command that gets a Ctrl-C as soon as it has started a broker somewhere in `folder`."""
+def interrupted(command: Sequence[str], folder: Path, sent: signal.Signals = signal.SIGINT) -> int:
+    """Exit code of a command that gets a signal as soon as it has started a broker somewhere in `folder`."""
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True)
     try:
         deadline = time.monotonic() + 120
         while not any(psutil.Process(pid).name() == "java" for pid in processes_of(folder)):
             assert process.poll() is None and time.monotonic() < deadline, "no broker was started"
             time.sleep(0.2)
-        os.kill(process.pid, signal.SIGINT)
+        os.kill(process.pid, sent)
         return process.wait(60)
     finally:
         process.kill()

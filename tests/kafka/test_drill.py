@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -257,8 +258,8 @@ def test_both_scenarios_hold_on_the_deployed_pair_and_leave_only_the_report(fold
 
 
 @pytest.mark.engine
-def test_a_drill_that_is_interrupted_leaves_nothing(folder: Path, tmp_path: Path) -> None:
+def test_a_drill_that_is_told_to_end_leaves_nothing(folder: Path, tmp_path: Path) -> None:
     command = [*DRILL, "--folder", str(folder), "--report", str(tmp_path / "report")]
-    assert interrupted(command, folder) == 130
+    assert interrupted(command, folder, signal.SIGTERM) == 130
     assert processes_of(tmp_path) == []
     assert not folder.exists()

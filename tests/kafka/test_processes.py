@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -82,23 +81,6 @@ time.sleep(600)
 
 
 @pytest.mark.kafka
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_walkthrough_leaves_no_process(folder: Path, sent: signal.Signals) -> None:
-    command = [sys.executable, "-m", "sandbox.kafka", "walkthrough", "--folder", str(folder)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as child:
-        try:
-            eventually(lambda: len(processes_of(folder)) > 0, "a broker", seconds=60)
-            time.sleep(1)
-            child.send_signal(sent)
-            child.wait(60)
-        finally:
-            child.kill()
-        assert child.returncode != 0
-        assert child.stderr and "Traceback" not in child.stderr.read()
-    assert processes_of(folder) == []
-
-
-@pytest.mark.kafka
 def test_a_failure_in_the_middle_leaves_no_process(folder: Path) -> None:
     def fails() -> None:
         with DataPlane(folder) as plane:
@@ -121,6 +103,22 @@ def test_a_broker_that_crashed_is_noticed_and_comes_back_with_its_data(folder: P
         os.kill(pid, signal.SIGKILL)
         eventually(lambda: not plane.cluster_is_running(PRIMARY), "noticed")
         assert plane.start_cluster(PRIMARY, region="us-east-1") == address
+        assert everything(address, "customer") == ["message"]
+
+
+@pytest.mark.kafka
+def test_a_broker_that_does_not_answer_is_started_again_with_its_data(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sandbox.kafka.plane.THAW_SECONDS", 3)
+    with DataPlane(folder) as plane:
+        address = plane.start_cluster(PRIMARY, region="us-east-1")
+        plane.create_topic(PRIMARY, "customer", partitions=1)
+        produce(address, "customer", ["message"])
+        (pid,) = processes_of(folder)
+        os.kill(pid, signal.SIGSTOP)
+        assert plane.start_cluster(PRIMARY, region="us-east-1") == address
+        assert pid not in processes_of(folder)
         assert everything(address, "customer") == ["message"]
 
 
