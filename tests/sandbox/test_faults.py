@@ -273,3 +273,37 @@ def test_the_owner_of_a_connection_is_found() -> None:
     finally:
         child.kill()
         child.wait()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells both ends of a connection")
+def test_another_connection_from_the_same_port_is_not_taken_for_it() -> None:
+    program = textwrap.dedent("""
+        import socket, sys
+        port, target = map(int, sys.argv[1:])
+        own = socket.create_server(("127.0.0.1", 0))
+        with socket.socket() as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            connection.bind(("127.0.0.1", port))
+            connection.connect(("127.0.0.1", target or own.getsockname()[1]))
+            print("connected", flush=True)
+            sys.stdin.read()
+    """)
+
+    def connected(port: int, target: int) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", program, str(port), str(target)]
+        child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert child.stdout is not None and child.stdout.readline() == "connected\n"
+        return child
+
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        probe.close()
+        wanted, stranger = connected(port, server.getsockname()[1]), connected(port, 0)
+        try:
+            with server.accept()[0]:
+                assert peer_pid(port) == wanted.pid
+        finally:
+            for child in (wanted, stranger):
+                child.kill()
+                child.wait()
