@@ -42,7 +42,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import TextIO
+from typing import IO, TextIO
 
 MINIMUM_CLI = (3, 255, 0)
 """The oldest Pulumi CLI that does all this project asks of one: 3.255.0 is the first that starts a policy pack which is
@@ -73,6 +73,10 @@ QUIET_SECONDS = 15
 """Where output is not a terminal: how long nothing is said of a command that goes on (CI logs)."""
 
 Command = Sequence[str | Path]
+
+
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that ask the set-up to stop."""
 
 
 class SetupError(Exception):
@@ -246,27 +250,29 @@ def run(
     """
     seen = output or Output()
     began = time.monotonic()
-    process = subprocess.Popen(
-        list(map(str, command)),
-        cwd=cwd,
-        env={**os.environ, **(env or {})},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-        text=True,
-        errors="replace",
-    )
-    assert process.stdout is not None
-    pipe = process.stdout
 
-    def read() -> None:
+    def read(pipe: IO[str]) -> None:
         for line in pipe:
             seen.feed(line.rstrip())
 
-    reader = threading.Thread(target=read, daemon=True)
-    reader.start()
-    try:
+    with contextlib.ExitStack() as ending:
+        with undisturbed():
+            process = subprocess.Popen(
+                list(map(str, command)),
+                cwd=cwd,
+                env={**os.environ, **(env or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                text=True,
+                errors="replace",
+            )
+            assert process.stdout is not None
+            reader = threading.Thread(target=read, args=(process.stdout,), daemon=True)
+            reader.start()
+            ending.callback(reader.join, timeout=5)
+            ending.callback(end_session, process)  # first
         while process.poll() is None:
             passed = time.monotonic() - began
             if limit is not None and passed > limit:
@@ -276,13 +282,27 @@ def run(
             if not reader.is_alive():
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(timeout=0.2)
-    finally:
-        end_session(process)
-        reader.join(timeout=5)
     if process.returncode != 0:
         said = "\n".join("     | " + line for line in seen.lines[-12:])
         raise SetupError(f"{title}: `{Path(command[0]).name}` ended with {process.returncode}\n{said}".rstrip())
     return "\n".join(seen.lines)
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """A signal comes when the block has ended: in the middle of a start it would leave a process that nobody knows."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Signals never come here.
+        return
+    came: list[int] = []
+    before = {each: signal.signal(each, lambda signum, _: came.append(signum)) for each in STOPPING}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        for signum in came[:1]:
+            signal.raise_signal(signum)
 
 
 def end_session(process: subprocess.Popen[str]) -> None:
@@ -675,7 +695,7 @@ def set_up(checkout: Checkout, progress: Progress) -> None:
 
 
 def stop(signum: int, frame: FrameType | None) -> None:
-    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for each in STOPPING:
         signal.signal(each, signal.SIG_IGN)  # a second Ctrl-C must not cut the tidying short
     raise Interrupted(signum)
 
@@ -693,7 +713,7 @@ def main() -> None:
     checkout = Checkout(Path(__file__).resolve().parent.parent, user_cache())
     progress = Progress(sys.stdout)
     ready = "Ready: .venv/bin/python, .venv/bin/pulumi, .venv/bin/sandbox."
-    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for each in STOPPING:
         signal.signal(each, stop)
     try:
         if is_done(checkout):
