@@ -45,7 +45,7 @@ class DeployedPair:
         self.pulumi = pulumi
         self.stage = stage
         self.primary = self.secondary = ""
-        self._clients: dict[tuple[str, str], Any] = {}
+        self._clients: dict[str, Any] = {}
         pulumi.on_line = stage.progress
 
     @property
@@ -94,7 +94,7 @@ class DeployedPair:
         if last <= first:
             return None
         try:
-            found = self.client("cloudwatch", region).get_metric_statistics(
+            found = self._cloudwatch(region).get_metric_statistics(
                 Namespace="AWS/Kafka",
                 MetricName=name,
                 Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
@@ -107,18 +107,17 @@ class DeployedPair:
             return None
         return float(max(found, key=lambda each: each["Timestamp"])["Maximum"]) if found else None
 
-    def client(self, service: str, region: str) -> Any:
-        """A client of the SDK for the sandbox."""
-        if (service, region) not in self._clients:
-            self._clients[service, region] = boto3.client(
-                service,
+    def _cloudwatch(self, region: str) -> Any:
+        if region not in self._clients:
+            self._clients[region] = boto3.client(
+                "cloudwatch",
                 region_name=region,
                 endpoint_url=self.sandbox.api.endpoint,
                 aws_access_key_id="sandbox",
                 aws_secret_access_key="sandbox",
                 config=Config(retries={"total_max_attempts": 1}),
             )
-        return self._clients[service, region]
+        return self._clients[region]
 
     def command(
         self, name: str, stack: str, *arguments: str, preview_first: bool = False, may_fail: bool = False

@@ -182,7 +182,7 @@ class DataPlane:
 
     def _run_broker(self, cluster: Cluster) -> None:
         process = self._process(cluster)
-        if process.running and not wait_for(lambda: self._answers_or_failed(cluster), THAW_SECONDS):
+        if process.running and not self._decided(cluster, self.admin(cluster.arn).answers, THAW_SECONDS):
             process.stop(grace=0)
             with self._lock:
                 self._admins.pop(cluster.arn, None)
@@ -205,10 +205,6 @@ class DataPlane:
                     raise DataPlaneError(f"The storage of {cluster.arn} cannot be prepared: {problem}")
             process.start([*java, "kafka.Kafka", "broker.properties"])
         self._until_ready(cluster, self.admin(cluster.arn).answers)
-
-    def _answers_or_failed(self, cluster: Cluster) -> bool:
-        """Whether there is nothing to wait for: it answers, or its Region has failed again."""
-        return cluster.region in self._failed or self.admin(cluster.arn).answers()
 
     def stop_cluster(self, arn: str) -> None:
         """Ends the broker; its data stays."""
@@ -450,13 +446,8 @@ class DataPlane:
 
     # Metrics
 
-    def metrics(self) -> Iterator[DataPoint]:
-        """What MSK would publish at this moment, measured. What does not answer gives no data."""
-        for arn in [known.arn for known in self._all()]:
-            yield from self.metrics_of(arn)
-
     def metrics_of(self, arn: str) -> Iterator[DataPoint]:
-        """The metrics of one cluster or one Replicator."""
+        """What MSK would publish of a cluster or Replicator now, measured. What does not answer gives no data."""
         if cluster := self._clusters.get(arn):
             if self.cluster_is_running(arn):
                 process = self._process(cluster)
@@ -505,17 +496,18 @@ class DataPlane:
 
     def _until_ready(self, known: Cluster | Replicator, ready: Callable[[], bool]) -> None:
         process = self._process(known)
-
-        def decided() -> bool:
-            return not process.running or known.region in self._failed or ready()
-
-        in_time = wait_for(decided, START_SECONDS)
+        in_time = self._decided(known, ready, START_SECONDS)
         # Frozen on the way: it goes on when its Region does.
         self._must_be_up(known.region)
         if not in_time or not process.running:
             words = process.last_words()
             process.stop(grace=0)
             raise DataPlaneError(f"{known.arn} did not start: {words}. Read {process.folder}/process.log.")
+
+    def _decided(self, known: Cluster | Replicator, ready: Callable[[], bool], seconds: float) -> bool:
+        """Whether within the time there was nothing to wait for any more: it is ready, has ended, or was frozen."""
+        process = self._process(known)
+        return wait_for(lambda: not process.running or known.region in self._failed or ready(), seconds)
 
     def _in_region(self, region: str) -> list[Process]:
         return [self._process(known) for known in self._all() if known.region == region]

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from sandbox.kafka import ClusterUnavailable
-from sandbox.kafka.clients import consume, everything, produce
+from tests.kafka.clients import consume, everything, produce
 from tests.kafka.conftest import A, B, Pair, eventually
 
 pytestmark = pytest.mark.kafka
@@ -44,7 +44,8 @@ def test_an_unplanned_failover_loses_nothing_for_good_and_the_late_tail_arrives_
     of_source = {"MessageLag", "ReplicationLatency", "ReplicatorThroughput", "ReplicatorBytesInPerSec"}
     assert not of_source & {point.name for point in found}
     assert not list(plane.metrics_of(A))
-    assert not [point for point in plane.metrics() if point.region == "us-east-1"]
+    known = [each.arn for each in plane.replicators()] + [each.arn for each in plane.clusters()]
+    assert not [point for each in known for point in plane.metrics_of(each) if point.region == "us-east-1"]
 
     plane.heal_region("us-east-1")
     assert everything(pair.a, topic) == ["a1", "a2", "late 1", "late 2", "late 3"]
