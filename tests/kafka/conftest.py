@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from sandbox.kafka import DataPlane, ReplicatorSpec
-from sandbox.kafka.clients import everything
 from sandbox.kafka.runtime import KafkaRuntime, ensure_runtime
 from sandbox.kafka.settings import NEW_GROUP_SECONDS
+from tests.kafka.clients import everything
 
 A = "arn:aws:kafka:us-east-1:123456789012:cluster/pair-primary/aaaaaaaa-0000-0000-0000-000000000000-1"
 B = "arn:aws:kafka:us-east-2:123456789012:cluster/pair-secondary/bbbbbbbb-0000-0000-0000-000000000000-1"

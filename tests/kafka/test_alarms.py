@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3  # type: ignore[import-untyped]
 import pytest
 
-from sandbox.kafka.clients import consume, everything, produce
+from tests.api.world import client
 from tests.engine.deployment import FOR_TESTS, REGIONS, Deployment, deployed
+from tests.kafka.clients import consume, everything, produce
 from tests.kafka.conftest import eventually
 
 pytestmark = [pytest.mark.kafka, pytest.mark.engine]
@@ -46,13 +46,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
 
 def cloudwatch(deployment: Deployment, region: str) -> Any:
     """CloudWatch as somebody with the SDK reaches it, past Pulumi."""
-    return boto3.client(
-        "cloudwatch",
-        region_name=region,
-        endpoint_url=deployment.sandbox.api.endpoint,
-        aws_access_key_id="sandbox",
-        aws_secret_access_key="sandbox",
-    )
+    return client(deployment.sandbox.api, "cloudwatch", region)
 
 
 def alarms(deployment: Deployment, region: str, prefix: str = "") -> dict[str, dict[str, Any]]:

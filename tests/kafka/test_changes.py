@@ -11,9 +11,9 @@ import pytest
 
 from sandbox.cli import Result
 from sandbox.kafka import DataPlane
-from sandbox.kafka.clients import consume, everything, produce
 from tests.engine.deployment import CLUSTER, FOR_TESTS, REGIONS, REPLICATOR, ROOT, Deployment, deployed, of
 from tests.engine.test_interrupted import PENDING, die, forget_pending
+from tests.kafka.clients import consume, everything, produce
 from tests.kafka.conftest import eventually
 
 pytestmark = [pytest.mark.kafka, pytest.mark.engine]

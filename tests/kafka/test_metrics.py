@@ -7,9 +7,9 @@ import pytest
 from confluent_kafka import TopicPartition
 
 from sandbox.kafka import DataPoint
-from sandbox.kafka.clients import consume, produce
 from sandbox.kafka.metrics import Meter
 from sandbox.kafka.processes import Process
+from tests.kafka.clients import consume, produce
 from tests.kafka.conftest import A, B, Pair, eventually
 
 pytestmark = pytest.mark.kafka

@@ -5,7 +5,7 @@ import time
 import pytest
 from confluent_kafka import Consumer
 
-from sandbox.kafka.clients import consume, produce
+from tests.kafka.clients import consume, produce
 from tests.kafka.conftest import A, B, Pair, eventually
 
 pytestmark = pytest.mark.kafka

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3  # type: ignore[import-untyped]
 import pytest
 
 from sandbox.aws import ec2
 from sandbox.cloud import Aws
 from sandbox.kafka import ClusterUnavailable
+from tests.api.world import client
 from tests.engine.deployment import CLUSTER, FOR_TESTS, REPLICATOR, Deployment, deployed, of, warnings
 from tests.kafka.leftovers import ROOT, interrupted, processes_of
 
@@ -64,13 +64,7 @@ def arn(primary: Deployment) -> str:
 
 def msk(deployment: Deployment, region: str = EAST) -> Any:
     """MSK as somebody with the SDK reaches it, past Pulumi."""
-    return boto3.client(
-        "kafka",
-        region_name=region,
-        endpoint_url=deployment.sandbox.api.endpoint,
-        aws_access_key_id="sandbox",
-        aws_secret_access_key="sandbox",
-    )
+    return client(deployment.sandbox.api, "kafka", region)
 
 
 def test_the_cluster_is_made_in_the_providers_order_of_calls(primary: Deployment, arn: str) -> None:

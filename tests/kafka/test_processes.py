@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from sandbox.kafka import DataPlane, DataPlaneError
-from sandbox.kafka.clients import everything, produce
 from sandbox.kafka.pair import FORWARD, FORWARD_SPEC, PRIMARY, SECONDARY
 from sandbox.kafka.processes import Process
+from tests.kafka.clients import everything, produce
 from tests.kafka.conftest import eventually
 from tests.kafka.leftovers import ROOT, processes_of
 

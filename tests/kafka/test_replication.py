@@ -8,8 +8,9 @@ import pytest
 from confluent_kafka import KafkaException
 
 from sandbox.kafka import DataPlaneError, TopicError
-from sandbox.kafka.clients import everything, produce, records
+from sandbox.kafka.clients import records
 from sandbox.kafka.settings import DAY_MS
+from tests.kafka.clients import everything, produce
 from tests.kafka.conftest import A, B, Pair, eventually
 
 pytestmark = pytest.mark.kafka

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.kafka.clients import everything
 from sandbox.kafka.runtime import STARTED_BY, KafkaRuntime
 from sandbox.kafka.tools import tools, write_tools
+from tests.kafka.clients import everything
 from tests.kafka.conftest import A, Pair
 
 CONFIG = '--command-config "$CLIENT_PROPERTIES"'
